@@ -1,0 +1,3 @@
+//! Shape, weights, ops, plan, KV layout, cost and the `Backend` trait: pure data and pure functions.
+
+pub mod shape;
