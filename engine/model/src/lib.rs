@@ -1,3 +1,5 @@
 //! Shape, weights, ops, plan, KV layout, cost and the `Backend` trait: pure data and pure functions.
 
 pub mod shape;
+
+pub mod inventory;
