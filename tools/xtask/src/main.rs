@@ -1,2 +1,43 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask COMMAND`. The work is done in the library; this file reads
+//! the command line and turns results into an exit status.
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Developer commands of ds4.
+
+Usage: cargo xtask COMMAND
+
+Commands:
+  check   the rules of this repository that no compiler checks (ARCHITECTURE.md)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["check"] => check(),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => anyhow::bail!("unknown command `{}`; see `cargo xtask --help`", words.join(" ")),
+    }
+}
+
+/// Prints every finding; fails when one of them is an error.
+fn check() -> anyhow::Result<ExitCode> {
+    let report = xtask::check::run(&xtask::repository_root())?;
+    print!("{report}");
+    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
