@@ -1,5 +1,16 @@
 //! Shape, weights, ops, plan, KV layout, cost and the `Backend` trait: pure data and pure functions.
 
-pub mod shape;
-
+pub mod backend;
+pub mod buffer;
+pub mod builder;
+pub mod cost;
+pub mod forward;
 pub mod inventory;
+pub mod kv;
+pub mod limits;
+pub mod op;
+pub mod placement;
+pub mod plan;
+pub mod rope;
+pub mod shape;
+pub mod step;
