@@ -1,5 +1,15 @@
 //! The tensors of a model (spec/model.md 2.1): which exist, their sizes and types, and how much of each one token reads.
 
+mod profile;
+mod spec;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+pub use profile::Profile;
+pub use spec::{Touched, WeightKind, WeightSpec, inventory};
+
 /// What a weight is for. Dimensions in memory order, outermost first; letters as in spec/model.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -105,5 +115,68 @@ impl WeightId {
     /// A weight of trunk layer `layer`.
     pub const fn of_layer(layer: usize, role: Role) -> Self {
         Self { layer: Some(layer as u16), role }
+    }
+
+    /// Name of its tensor in GGUF files: `blk.7.attn_kv.weight`, `output.weight`.
+    pub fn gguf_name(self) -> String {
+        match self.layer {
+            Some(layer) => format!("blk.{layer}.{}", self.role.gguf_name()),
+            None => self.role.gguf_name().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for WeightId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.gguf_name())
+    }
+}
+
+impl Role {
+    /// Name of the tensor in GGUF files, without `blk.N.` in front.
+    pub const fn gguf_name(self) -> &'static str {
+        match self {
+            Self::TokenEmbedding => "token_embd.weight",
+            Self::OutputNorm => "output_norm.weight",
+            Self::Output => "output.weight",
+            Self::OutputHyperFn => "output_hc_fn.weight",
+            Self::OutputHyperBase => "output_hc_base.weight",
+            Self::OutputHyperScale => "output_hc_scale.weight",
+            Self::AttentionHyperFn => "hc_attn_fn.weight",
+            Self::AttentionHyperBase => "hc_attn_base.weight",
+            Self::AttentionHyperScale => "hc_attn_scale.weight",
+            Self::AttentionNorm => "attn_norm.weight",
+            Self::QueryA => "attn_q_a.weight",
+            Self::QueryANorm => "attn_q_a_norm.weight",
+            Self::QueryB => "attn_q_b.weight",
+            Self::KeyValue => "attn_kv.weight",
+            Self::KeyValueNorm => "attn_kv_a_norm.weight",
+            Self::Sinks => "attn_sinks.weight",
+            Self::OutputA => "attn_output_a.weight",
+            Self::OutputB => "attn_output_b.weight",
+            Self::CompressorKv => "attn_compressor_kv.weight",
+            Self::CompressorGate => "attn_compressor_gate.weight",
+            Self::CompressorApe => "attn_compressor_ape.weight",
+            Self::CompressorNorm => "attn_compressor_norm.weight",
+            Self::IndexQuery => "indexer.attn_q_b.weight",
+            Self::IndexWeights => "indexer.proj.weight",
+            Self::IndexCompressorKv => "indexer_compressor_kv.weight",
+            Self::IndexCompressorGate => "indexer_compressor_gate.weight",
+            Self::IndexCompressorApe => "indexer_compressor_ape.weight",
+            Self::IndexCompressorNorm => "indexer_compressor_norm.weight",
+            Self::FfnHyperFn => "hc_ffn_fn.weight",
+            Self::FfnHyperBase => "hc_ffn_base.weight",
+            Self::FfnHyperScale => "hc_ffn_scale.weight",
+            Self::FfnNorm => "ffn_norm.weight",
+            Self::Router => "ffn_gate_inp.weight",
+            Self::RouterBias => "exp_probs_b.bias",
+            Self::HashExperts => "ffn_gate_tid2eid.weight",
+            Self::ExpertGate => "ffn_gate_exps.weight",
+            Self::ExpertUp => "ffn_up_exps.weight",
+            Self::ExpertDown => "ffn_down_exps.weight",
+            Self::SharedGate => "ffn_gate_shexp.weight",
+            Self::SharedUp => "ffn_up_shexp.weight",
+            Self::SharedDown => "ffn_down_shexp.weight",
+        }
     }
 }

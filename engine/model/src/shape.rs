@@ -1,5 +1,15 @@
 //! The hyper-parameters of a model of the DeepSeek V4 family (spec/model.md 1).
 
+mod check;
+pub mod fields;
+mod known;
+pub mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use check::{ShapeError, ShapeProblem};
+pub use known::Family;
+
 /// Sizes and constants of one model. Every count is a plain number of elements, rows or layers.
 ///
 /// Notation of spec/model.md in brackets.
@@ -67,4 +77,16 @@ pub struct Shape {
     pub yarn_beta_fast: f32,
     /// Rotations over the original context below which a pair is fully interpolated.
     pub yarn_beta_slow: f32,
+}
+
+impl Shape {
+    /// Whether cache rows can be packed (FP8 and FP4, spec/model.md 3.5 and 3.7): the non-rotary part of a
+    /// head must be whole FP8 blocks of 64 (or nothing), and an indexer key must suit the Hadamard transform (a power of
+    /// two) and FP4 blocks of 32.
+    pub fn packed_rows_supported(&self) -> bool {
+        let plain = self.head_dim.saturating_sub(self.rope_dim);
+        plain.is_multiple_of(64)
+            && self.index_dim.is_multiple_of(32)
+            && self.index_dim.is_power_of_two()
+    }
 }
