@@ -9,6 +9,8 @@
 //!   ([`RealFs`]) and on a simulated one that crashes, lies and fills up on command ([`FaultFs`]).
 
 mod limits;
+#[cfg(test)]
+mod random;
 
 pub mod read;
 

@@ -30,6 +30,14 @@ pub const RETRIES_MAX: u32 = 1000;
 #[cfg(target_os = "linux")]
 pub const RING_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Most entries in the ring at once. 128 pieces of 1 MiB keep any disk busy.
+#[cfg(target_os = "linux")]
+pub const RING_ENTRIES_MAX: usize = 128;
+
+/// Places in the ring's table of registered files: two for each of a dozen shards and more.
+#[cfg(target_os = "linux")]
+pub const RING_FILES_MAX: usize = 64;
+
 /// How long `read_ranges` waits for its consumer to give one buffer back before it reports that
 /// all of them are held. Uploading 8 MiB takes milliseconds; a minute means nobody will.
 pub const STARVED_TIMEOUT: Duration = Duration::from_secs(60);

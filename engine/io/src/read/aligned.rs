@@ -7,7 +7,7 @@
 //! * The memory is initialised from the start (anonymous pages read as zero), so a shared slice of
 //!   it is always sound.
 //! * A mapping begins on a memory page, and pages are at least `BLOCK_BYTES`.
-//! * Whoever hands `as_mut_ptr` to the kernel keeps the value alive, and makes no slice of it,
+//! * Whoever hands the address to the kernel keeps the value alive, and makes no slice of it,
 //!   until the kernel is done (the ring keeps it in the request's slot).
 
 use std::io;
@@ -60,6 +60,7 @@ impl AlignedMemory {
         }
     }
 
+    /// For the kernel (head comment).
     #[cfg(target_os = "linux")]
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
         self.start.as_ptr()

@@ -37,8 +37,9 @@ pub trait ReadEngine: Send {
         bytes: usize,
     ) -> Result<Submission, ReadError>;
 
-    /// Gives up a request. It still completes once, with [`ReadError::Cancelled`], as soon as the
-    /// engine no longer needs its buffer; a ticket that has completed is ignored.
+    /// Gives up a request. It still completes once, as soon as the engine no longer needs its
+    /// buffer: with [`ReadError::Cancelled`], or with its bytes if it had finished already. A
+    /// ticket whose completion was taken is ignored.
     fn cancel(&mut self, ticket: Ticket);
 
     /// Requests accepted whose completion was not taken yet.
@@ -222,8 +223,8 @@ pub fn open_engine(options: EngineOptions) -> Result<Box<dyn ReadEngine>, ReadEr
 
 #[cfg(target_os = "linux")]
 fn open_ring(options: &EngineOptions, pool: &BufferPool) -> Result<Box<dyn ReadEngine>, String> {
-    let _ = (options, pool);
-    Err("not built yet".to_owned())
+    let engine = super::ring::RingEngine::open(options.clone(), pool.clone())?;
+    Ok(Box::new(engine))
 }
 
 #[cfg(not(target_os = "linux"))]

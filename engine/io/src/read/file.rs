@@ -32,6 +32,7 @@ pub struct ReadFile {
     direct: Option<OwnedFd>,
     direct_works: AtomicBool,
     bytes: u64,
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "for the ring's file table"))]
     id: u64,
 }
 
@@ -112,7 +113,7 @@ impl ReadFile {
         while !piece.is_complete() {
             let read =
                 rustix::io::pread(&self.cached, &mut target[piece.rest()], piece.file_offset());
-            match piece.advance(read, true) {
+            match piece.advance(read) {
                 Next::Complete | Next::Again | Next::NotDirect => {}
                 Next::Failed(errno) => return Err(self.failed(piece.file_offset(), errno)),
                 Next::EndOfFile => return Err(self.shrunk(offset, piece.file_offset())),

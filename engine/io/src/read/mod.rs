@@ -13,8 +13,13 @@ mod error;
 mod file;
 mod piece;
 mod pool;
+#[cfg(target_os = "linux")]
+mod ring;
 mod stream;
 mod threads;
+
+#[cfg(test)]
+mod tests;
 
 pub use engine::{
     Completion, EngineChoice, EngineInfo, EngineKind, EngineOptions, ReadEngine, Submission,

@@ -30,6 +30,21 @@ impl Widened {
         }
     }
 
+    /// The pieces, each of whole blocks and (but the last) `piece_bytes` long, that together read
+    /// the `bytes` wanted bytes. `piece_bytes` is rounded up to whole blocks.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only the ring cuts"))]
+    pub fn pieces(&self, bytes: usize, piece_bytes: usize) -> Vec<Piece> {
+        let piece_bytes = piece_bytes.next_multiple_of(BLOCK_BYTES);
+        let end_needed = self.head_bytes + bytes;
+        let starts = (0..self.bytes).step_by(piece_bytes);
+        let piece = |start: usize| {
+            let end = self.bytes.min(start + piece_bytes);
+            let file_start = self.file_offset + start as u64;
+            Piece::direct(file_start, start..end, end.min(end_needed) - start)
+        };
+        starts.map(piece).collect()
+    }
+
     /// Buffer size that fits every range of `bytes` bytes.
     pub fn buffer_bytes(bytes: usize) -> usize {
         bytes.next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES
@@ -96,15 +111,20 @@ impl Piece {
         self.bytes_done >= self.bytes_needed
     }
 
-    /// Takes the answer of one read of [`Piece::rest`], which went through the page cache or not.
-    pub fn advance(&mut self, answer: Result<usize, Errno>, cached: bool) -> Next {
+    /// Makes all further reads go through the page cache.
+    pub fn read_cached(&mut self) {
+        self.cached = true;
+    }
+
+    /// Takes the answer of one read of [`Piece::rest`].
+    pub fn advance(&mut self, answer: Result<usize, Errno>) -> Next {
         match answer {
             Ok(bytes) => self.advance_by(bytes),
             Err(Errno::INTR | Errno::AGAIN) if self.retries < RETRIES_MAX => {
                 self.retries += 1;
                 Next::Again
             }
-            Err(Errno::INVAL | Errno::OPNOTSUPP) if !cached => {
+            Err(Errno::INVAL | Errno::OPNOTSUPP) if !self.cached => {
                 self.cached = true;
                 Next::NotDirect
             }

@@ -1,6 +1,8 @@
 //! The buffers reads arrive in, and the guard that gives them back.
 
 use std::fmt;
+#[cfg(target_os = "linux")]
+use std::io::IoSliceMut;
 use std::ops::{Deref, Range};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -98,13 +100,14 @@ impl BufferPool {
         Some(PooledBuffer { shared: Arc::clone(&self.shared), buffer: Some(buffer) })
     }
 
-    /// Address and length of every buffer, in table order; all buffers must be free.
+    /// Shows all buffers, in table order; all must be free.
     #[cfg(target_os = "linux")]
-    pub(super) fn table(&self) -> Vec<(*mut u8, usize)> {
+    pub(super) fn with_all<R>(&self, show: impl FnOnce(&[IoSliceMut<'_>]) -> R) -> R {
         let mut free = self.shared.free();
         assert_eq!(free.len(), self.shared.buffers, "buffers are registered before first use");
         free.sort_by_key(|buffer| buffer.index);
-        free.iter_mut().map(|b| (b.memory.as_mut_ptr(), b.memory.bytes())).collect()
+        let slices = free.iter_mut().map(|buffer| IoSliceMut::new(buffer.memory.as_mut_slice()));
+        show(&slices.collect::<Vec<_>>())
     }
 }
 
@@ -129,25 +132,22 @@ impl PooledBuffer {
         &self.buffer.as_ref().expect("taken only in drop").memory
     }
 
-    fn memory_mut(&mut self) -> &mut AlignedMemory {
-        &mut self.buffer.as_mut().expect("taken only in drop").memory
-    }
-
     pub fn as_slice(&self) -> &[u8] {
         self.memory().as_slice()
     }
 
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        self.memory_mut().as_mut_slice()
+        self.buffer.as_mut().expect("taken only in drop").memory.as_mut_slice()
     }
 
     pub fn bytes(&self) -> usize {
         self.memory().bytes()
     }
 
+    /// For the kernel: makes no slice, so pieces of the buffer may be in flight.
     #[cfg(target_os = "linux")]
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.memory_mut().as_mut_ptr()
+        self.buffer.as_mut().expect("taken only in drop").memory.as_mut_ptr()
     }
 
     /// Place in the table of registered buffers.

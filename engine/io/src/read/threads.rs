@@ -199,6 +199,8 @@ impl Queue {
         while let Some(job) = self.next() {
             let Job { ticket, file, offset, bytes, buffer } = job;
             let result = read_blob(&file, offset, bytes, buffer);
+            // Whoever sees the buffer return may count on the file being released too.
+            drop(file);
             if sender.send(Completion { ticket, result }).is_err() {
                 return;
             }
@@ -230,10 +232,12 @@ fn read_blob(
     let wanted = widened.head_bytes..widened.head_bytes + bytes;
     let mut piece = Piece::direct(widened.file_offset, 0..widened.bytes, wanted.end);
     while !piece.is_complete() {
-        let cached = piece.is_cached() || !file.is_direct();
+        if !file.is_direct() {
+            piece.read_cached();
+        }
         let target = &mut buffer.as_mut_slice()[piece.rest()];
-        let answer = rustix::io::pread(file.descriptor(cached), target, piece.file_offset());
-        match piece.advance(answer, cached) {
+        let descriptor = file.descriptor(piece.is_cached());
+        match piece.advance(rustix::io::pread(descriptor, target, piece.file_offset())) {
             Next::Complete | Next::Again => {}
             Next::NotDirect => file.stop_direct(),
             Next::Failed(errno) => return Err(file.failed(piece.file_offset(), errno)),
