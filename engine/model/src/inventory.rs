@@ -1,12 +1,16 @@
-//! The tensors of a model (spec/model.md 2.1): which exist, their sizes and types, and how much of each one token reads.
+//! The tensors of a model (spec/model.md 2.1): which exist, their sizes and types, and how much of
+//! each one token reads.
 
+pub mod bind;
 mod profile;
 mod spec;
+pub mod synthetic;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
+pub use bind::{BindError, BindProblem, Binding, BoundWeight, bind, bind_set};
 pub use profile::Profile;
 pub use spec::{Touched, WeightKind, WeightSpec, inventory};
 

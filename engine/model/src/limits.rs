@@ -2,9 +2,11 @@
 
 /// Trunk layers. PRO has 61; layers are numbered in 16 bits and every layer has its own buffers.
 pub const LAYERS_MAX: usize = 256;
-/// Any width that is the length of one activation vector. PRO's widest is 65,536 (128 heads of 512).
+/// Any width that is the length of one activation vector. PRO's widest is 65,536 (128 heads of
+/// 512).
 pub const WIDTH_MAX: usize = 1 << 18;
-/// Vocabulary entries. The real one has 129,280; ids travel as 32-bit integers and logits as one f32 row.
+/// Vocabulary entries. The real one has 129,280; ids travel as 32-bit integers and logits as one
+/// f32 row.
 pub const VOCAB_MAX: usize = 1 << 20;
 /// Positions. RoPE tables and page ids are tested up to the real models' 2^20.
 pub const CONTEXT_MAX: usize = 1 << 20;

@@ -1,11 +1,11 @@
 //! Where weights lie on a device: a pure function from tensors and a size limit to buffers.
 //!
-//! A device holds weights in *chunks*, each one buffer no larger than a binding may be. A chunk holds
-//! *pieces*: runs of whole rows of one matrix in its device layout (design.md 5). Most tensors are one
-//! piece in one chunk; the limit decides. Kernels see pieces only.
+//! A device holds weights in *chunks*, each one buffer no larger than a binding may be. A chunk
+//! holds *pieces*: runs of whole rows of one matrix in its device layout (design.md 5). Most
+//! tensors are one piece in one chunk; the limit decides. Kernels see pieces only.
 //!
-//! Routed experts are expert-major: gate, up and down of one expert stand next to each other and the
-//! expert starts at a multiple of [`EXPERT_ALIGN`], so that one expert is one read from disk.
+//! Routed experts are expert-major: gate, up and down of one expert stand next to each other and
+//! the expert starts at a multiple of [`EXPERT_ALIGN`], so that one expert is one read from disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -24,8 +24,8 @@ use builder::Builder;
 pub const EXPERT_ALIGN: u64 = 4096;
 /// Alignment of a piece in its chunk: kernels load four words at a time.
 pub const PIECE_ALIGN: u64 = 16;
-/// Rows of a split matrix are cut at multiples of this where the limit leaves room for as many, so that
-/// tiles of a matrix product never straddle two pieces.
+/// Rows of a split matrix are cut at multiples of this where the limit leaves room for as many, so
+/// that tiles of a matrix product never straddle two pieces.
 pub const ROW_TILE: usize = 64;
 
 /// A weight to place: what a binding knows of it.
@@ -85,7 +85,10 @@ impl Piece {
 #[derive(Debug, thiserror::Error)]
 pub enum PlacementError {
     /// The limit is smaller than the smallest thing that can be bound.
-    #[error("{weight}: one row takes {row_bytes} bytes, more than the device binds at once ({max_binding} bytes)")]
+    #[error(
+        "{weight}: one row takes {row_bytes} bytes, more than the device binds at once \
+         ({max_binding} bytes)"
+    )]
     RowTooLarge {
         /// Which weight.
         weight: WeightId,
@@ -109,7 +112,10 @@ pub enum PlacementError {
         weight: WeightId,
     },
     /// More buffers than can be numbered.
-    #[error("the device binds so little at once ({max_binding} bytes) that more than 2^32 buffers are needed")]
+    #[error(
+        "the device binds so little at once ({max_binding} bytes) that more than 2^32 buffers \
+         are needed"
+    )]
     TooManyChunks {
         /// The limit.
         max_binding: u64,
@@ -153,11 +159,13 @@ impl Placement {
 
 /// Places `weights` in chunks of at most `max_binding` bytes each, in the order given.
 ///
-/// With `expert_major` the three expert matrices of a layer are interleaved expert by expert; without it
-/// each of the three tensors stands alone. The result depends on nothing but the arguments.
+/// With `expert_major` the three expert matrices of a layer are interleaved expert by expert;
+/// without it each of the three tensors stands alone. The result depends on nothing but the
+/// arguments.
 ///
 /// # Errors
-/// [`PlacementError`]: a row that does not fit, rows that are not whole blocks, a weight given twice.
+/// [`PlacementError`]: a row that does not fit, rows that are not whole blocks, a weight given
+/// twice.
 pub fn place(
     weights: &[StoredWeight],
     max_binding: u64,

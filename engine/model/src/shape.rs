@@ -3,12 +3,14 @@
 mod check;
 pub mod fields;
 mod known;
+mod metadata;
 pub mod rules;
 #[cfg(test)]
 mod tests;
 
 pub use check::{ShapeError, ShapeProblem};
 pub use known::Family;
+pub use metadata::ARCHITECTURE;
 
 /// Sizes and constants of one model. Every count is a plain number of elements, rows or layers.
 ///
@@ -80,9 +82,9 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Whether cache rows can be packed (FP8 and FP4, spec/model.md 3.5 and 3.7): the non-rotary part of a
-    /// head must be whole FP8 blocks of 64 (or nothing), and an indexer key must suit the Hadamard transform (a power of
-    /// two) and FP4 blocks of 32.
+    /// Whether cache rows can be packed (FP8 and FP4, spec/model.md 3.5 and 3.7): the non-rotary
+    /// part of a head must be whole FP8 blocks of 64 (or nothing), and an indexer key must suit the
+    /// Hadamard transform (a power of two) and FP4 blocks of 32.
     pub fn packed_rows_supported(&self) -> bool {
         let plain = self.head_dim.saturating_sub(self.rope_dim);
         plain.is_multiple_of(64)

@@ -1,4 +1,5 @@
-//! `bind`: finds the tensors of a shape in a file, and tells everything that is wrong with them at once.
+//! `bind`: finds the tensors of a shape in a file, and tells everything that is wrong with them at
+//! once.
 #![cfg_attr(
     not(test),
     deny(
@@ -13,12 +14,15 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use ds4_format::gguf::{Gguf, GgufSet, Metadata};
+use ds4_format::gguf::{Gguf, GgufSet, Metadata, TensorInfo};
 use ds4_format::quant::Quant;
 
 use super::{Role, Touched, WeightId, WeightKind, WeightSpec, inventory};
 use crate::placement::StoredWeight;
 use crate::shape::Shape;
+
+#[cfg(test)]
+mod tests;
 
 /// An entry of a tensor directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +70,8 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// Where a weight is; `None` if the model has no such weight, or an optional one is not in the file.
+    /// Where a weight is; `None` if the model has no such weight, or an optional one is not in the
+    /// file.
     pub fn get(&self, id: WeightId) -> Option<&BoundWeight> {
         self.weights.get(&id)
     }
@@ -168,7 +173,8 @@ impl fmt::Display for BindProblem {
             }
             Self::Dims { name, found, expected, place } => write!(
                 f,
-                "tensor {name} {place} has dimensions {found:?}; the hyper-parameters ask for {expected:?}"
+                "tensor {name} {place} has dimensions {found:?}; the hyper-parameters ask for \
+                 {expected:?}"
             ),
             Self::Type { name, found, allowed, place } => {
                 let allowed: Vec<_> = allowed.iter().map(|quant| quant.name()).collect();
@@ -177,8 +183,8 @@ impl fmt::Display for BindProblem {
             }
             Self::MixedExperts { layer, gate, up, place } => write!(
                 f,
-                "layer {layer}: gate experts are {gate} and up experts ({place}) are {up}; they must \
-                 share one type"
+                "layer {layer}: gate experts are {gate} and up experts ({place}) are {up}; they \
+                 must share one type"
             ),
             // The name comes from the file: it is printed escaped.
             Self::Unexpected { name, dims, place } => {
@@ -213,7 +219,8 @@ fn listed(problems: &[BindProblem]) -> String {
 /// # Errors
 /// All tensors that are missing, unexpected, or of other dimensions or types than accepted.
 pub fn bind(shape: &Shape, gguf: &Gguf) -> Result<Binding, BindError> {
-    checked(survey(shape, gguf.metadata(), directory(gguf, 0)))
+    let entries = gguf.tensors().iter().map(|tensor| entry(0, tensor));
+    checked(survey(shape, &gguf.metadata, entries))
 }
 
 /// Finds the tensors of a model in the parts of a split file.
@@ -221,14 +228,24 @@ pub fn bind(shape: &Shape, gguf: &Gguf) -> Result<Binding, BindError> {
 /// # Errors
 /// As [`bind`].
 pub fn bind_set(shape: &Shape, set: &GgufSet) -> Result<Binding, BindError> {
-    checked(survey(shape, set.metadata(), set_directory(set)))
+    checked(survey_set(shape, set))
+}
+
+/// As [`bind_set`], for diagnostics: whatever could be found, and what is wrong with the rest.
+pub fn survey_set(shape: &Shape, set: &GgufSet) -> (Binding, Vec<BindProblem>) {
+    survey(shape, set.metadata(), set.tensors().map(|(shard, tensor)| entry(shard, tensor)))
+}
+
+fn entry(shard: usize, tensor: &TensorInfo) -> DirectoryEntry<'_> {
+    let TensorInfo { name, dims, quant, offset, bytes, .. } = tensor;
+    DirectoryEntry { name, dims, quant: *quant, shard, offset: *offset, bytes: *bytes }
 }
 
 fn checked((binding, problems): (Binding, Vec<BindProblem>)) -> Result<Binding, BindError> {
     if problems.is_empty() { Ok(binding) } else { Err(BindError { problems }) }
 }
 
-/// As [`bind`], for diagnostics: whatever could be found, and what is wrong with the rest.
+/// As [`survey_set`], for a tensor directory of any origin.
 pub fn survey<'a>(
     shape: &Shape,
     metadata: &Metadata,
@@ -317,8 +334,8 @@ fn mixed_experts(shape: &Shape, binding: &Binding, problems: &mut Vec<BindProble
     }
 }
 
-/// Tensors that other tools put into a main model's file and this engine does not need: rotation factors
-/// (computed from the shape) and the draft layers after the trunk.
+/// Tensors that other tools put into a main model's file and this engine does not need: rotation
+/// factors (computed from the shape) and the draft layers after the trunk.
 fn ignorable(name: &str, shape: &Shape, metadata: &Metadata) -> bool {
     if name == "rope_freqs.weight" || name.starts_with("mtp.") {
         return true;

@@ -48,7 +48,8 @@ impl WeightKind {
         }
     }
 
-    /// Dimensions in ggml order, contiguous one first: \[width, rows, experts\] as far as they exist.
+    /// Dimensions in ggml order, contiguous one first: \[width, rows, experts\] as far as they
+    /// exist.
     pub fn dims(self) -> Vec<u64> {
         let sizes: &[usize] = match self {
             Self::Vector { len } => &[len],
@@ -84,8 +85,8 @@ pub enum Touched {
     Rows(usize),
     /// The matrices of so many experts.
     Experts(usize),
-    /// All of it, but only once the rows of a ratio-4 layer outnumber the indexer's top-k; that is at this
-    /// many tokens of context (4 times top-k) plus one more row.
+    /// All of it, but only once the rows of a ratio-4 layer outnumber the indexer's top-k; that is
+    /// at this many tokens of context (4 times top-k) plus one more row.
     OnlyBeyond(usize),
 }
 
@@ -107,13 +108,15 @@ pub struct WeightSpec {
 }
 
 impl WeightSpec {
-    /// Bytes of the weight in the blocks of `quant`; `None` if rows are not whole blocks or it overflows.
+    /// Bytes of the weight in the blocks of `quant`; `None` if rows are not whole blocks or it
+    /// overflows.
     pub fn bytes(&self, quant: Quant) -> Option<u64> {
         let (experts, rows, width) = self.kind.sizes();
         quant.row_bytes(width)?.checked_mul(wide(rows))?.checked_mul(wide(experts))
     }
 
-    /// Bytes of the weight read to decode one token that is number `context` of its sequence (counted from 1).
+    /// Bytes of the weight read to decode one token that is number `context` of its sequence
+    /// (counted from 1).
     pub fn bytes_per_token(&self, quant: Quant, context: usize) -> Option<u64> {
         let (experts, rows, width) = self.kind.sizes();
         let matrix = quant.row_bytes(width)?.checked_mul(wide(rows))?;
@@ -210,7 +213,8 @@ impl List {
         self.vector(Role::OutputHyperScale, 1);
     }
 
-    /// The mixing weights around one sublayer: `pre`, `post` and the stream matrix come from one product.
+    /// The mixing weights around one sublayer: `pre`, `post` and the stream matrix come from one
+    /// product.
     fn hyper_connection(&mut self, s: &Shape, [matrix, base, scale]: [Role; 3]) {
         let flat = s.streams.saturating_mul(s.hidden);
         let mixes = s.streams.saturating_mul(s.streams.saturating_add(2));

@@ -67,8 +67,8 @@ fn counts_and_bytes_of_every_type() {
 #[test]
 fn bytes_read_to_decode_a_token() {
     let (flash, pro) = (Shape::flash(), Shape::pro());
-    // Spec 9.1, in GB with as many digits as it gives. Its q4 total of 11.383 is 0.55 MB above the sum of
-    // its own parts (q2 plus 1.826 GB of experts), hence the wider bound there.
+    // Spec 9.1, in GB with as many digits as it gives. Its q4 total of 11.383 is 0.55 MB above the
+    // sum of its own parts (q2 plus 1.826 GB of experts), hence the wider bound there.
     for (shape, profile, gigabytes, within) in [
         (&flash, Profile::Q2, 9.556, 0.0005),
         (&flash, Profile::Q4, 11.383, 0.0006),
@@ -80,8 +80,8 @@ fn bytes_read_to_decode_a_token() {
         let read = bytes_per_token(shape, profile, 1 << 20);
         assert!((read as f64 / 1e9 - gigabytes).abs() <= within, "{profile:?}: {read}");
     }
-    // The parts of the table, Flash q2: projections with their norms, experts, shared expert, head, router,
-    // hyper-connections.
+    // The parts of the table, Flash q2: projections with their norms, experts, shared expert, head,
+    // router, hyper-connections.
     let part = |roles: &[Role]| -> f64 {
         let of_part = |spec: &&super::WeightSpec| roles.contains(&spec.id.role);
         let read = |spec: &super::WeightSpec| {

@@ -21,7 +21,8 @@ impl Builder {
         Self { max_binding, chunks: Vec::new(), pieces: Vec::new() }
     }
 
-    /// Places one matrix or vector in as few pieces as the limit allows, each in a chunk of its own.
+    /// Places one matrix or vector in as few pieces as the limit allows, each in a chunk of its
+    /// own.
     pub(super) fn split(
         &mut self,
         weight: &StoredWeight,
@@ -38,8 +39,8 @@ impl Builder {
         Ok(())
     }
 
-    /// Places the matrices of `count` experts next to each other, expert after expert; as many whole experts
-    /// in a chunk as fit. Falls back to splitting where one expert is too much.
+    /// Places the matrices of `count` experts next to each other, expert after expert; as many
+    /// whole experts in a chunk as fit. Falls back to splitting where one expert is too much.
     pub(super) fn experts(
         &mut self,
         matrices: &[StoredWeight],
@@ -87,7 +88,8 @@ impl Builder {
         Ok(())
     }
 
-    /// The most rows of a weight that one chunk can hold: all, or a multiple of [`ROW_TILE`], or the few that fit.
+    /// The most rows of a weight that one chunk can hold: all, or a multiple of [`ROW_TILE`], or
+    /// the few that fit.
     fn rows_fitting(&self, weight: &StoredWeight) -> Result<usize, PlacementError> {
         let fits = |rows| Ok(layout_of(weight, rows)?.bytes() <= self.max_binding);
         let rows = row_count(weight);

@@ -1,4 +1,5 @@
-//! Properties of placements: complete, disjoint, within limits, repeatable, and no larger than they should be.
+//! Properties of placements: complete, disjoint, within limits, repeatable, and no larger than they
+//! should be.
 
 use std::collections::BTreeMap;
 
@@ -153,7 +154,8 @@ fn dense_tensors_are_one_piece_where_they_fit_and_few_where_not() {
 #[test]
 fn with_a_tiny_limit_every_tensor_is_split() {
     let weights = toy();
-    let limit = 2080; // the widest row: 256 of 1024 elements in F16 (hyper-connections) is 2,048 bytes
+    // The widest row, 1,024 elements in F16 of a hyper-connection, takes 2,048 bytes.
+    let limit = 2080;
     let placement = place(&weights, limit, true).expect("one row fits");
     assert_complete(&weights, &placement);
     assert_disjoint(&placement, limit);

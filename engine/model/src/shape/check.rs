@@ -9,7 +9,8 @@ use super::rules::{RULES, Rule};
 /// One thing wrong with the hyper-parameters of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShapeProblem {
-    /// Name of the broken rule: one of [`RULES`], or `range`, `missing`, `type`, `fixed`, `architecture`.
+    /// Name of the broken rule: one of [`RULES`], or `range`, `missing`, `type`, `fixed`,
+    /// `architecture`.
     pub rule: &'static str,
     /// The keys with the values found.
     pub found: String,
@@ -45,7 +46,8 @@ impl Shape {
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    /// Like `check`, leaving out whatever concerns the fields in `unread`, whose values mean nothing.
+    /// Like `check`, leaving out whatever concerns the fields in `unread`, whose values mean
+    /// nothing.
     pub(super) fn problems_except(&self, unread: &[&str]) -> Vec<ShapeProblem> {
         let ranges = FIELDS
             .iter()

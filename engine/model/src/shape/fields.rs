@@ -1,4 +1,5 @@
-//! One table of the hyper-parameters: GGUF key, place in [`Shape`], and the values each may have alone.
+//! One table of the hyper-parameters: GGUF key, place in [`Shape`], and the values each may have
+//! alone.
 //!
 //! Reading, writing, checking, comparing and printing a shape all walk this table.
 

@@ -94,7 +94,8 @@ impl Shape {
         }
     }
 
-    /// Which published model this is: every count and ratio equal, every real number within 1e-6 of it.
+    /// Which published model this is: every count and ratio equal, every real number within 1e-6 of
+    /// it.
     pub fn family(&self) -> Family {
         if self.same_as(&Self::flash()) {
             Family::Flash

@@ -17,13 +17,16 @@ use super::fields::{FIELDS, Field, Kind};
 use super::{Shape, ShapeError, ShapeProblem};
 use crate::limits::LAYERS_MAX;
 
+#[cfg(test)]
+mod tests;
+
 /// `general.architecture` of the family.
 pub const ARCHITECTURE: &str = "deepseek4";
 /// Clamps up to this mean "off" in the published kernels.
 const CLAMP_OFF_MAX: f32 = 1e-6;
 
-/// Keys whose value is the same for all models this engine runs: a file that differs describes another
-/// graph. The last column tells whether the key may be missing.
+/// Keys whose value is the same for all models this engine runs: a file that differs describes
+/// another graph. The last column tells whether the key may be missing.
 const FIXED_COUNTS: &[(&str, u64, bool)] = &[
     ("attention.head_count_kv", 1, false),
     ("expert_shared_count", 1, false),
@@ -34,13 +37,13 @@ const FIXED_COUNTS: &[(&str, u64, bool)] = &[
 impl Shape {
     /// Reads every hyper-parameter and checks them, alone and together.
     ///
-    /// The YaRN keys are optional, with the values of the real models; the arrays may be longer than the
-    /// trunk (published files add an entry for the draft layer).
+    /// The YaRN keys are optional, with the values of the real models; the arrays may be longer
+    /// than the trunk (published files add an entry for the draft layer).
     ///
     /// # Errors
     /// Everything that is missing, of the wrong type, out of range or contradictory.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self, ShapeError> {
-        Self::from_metadata(gguf.metadata())
+        Self::from_metadata(&gguf.metadata)
     }
 
     /// As [`Shape::from_gguf`], from metadata alone.

@@ -118,7 +118,8 @@ pub static RULES: &[Rule] = &[
     },
 ];
 
-/// The tensors of a shape, or none where the layer count itself is out of bounds (another rule says so).
+/// The tensors of a shape, or none where the layer count itself is out of bounds (another rule says
+/// so).
 fn tensors(shape: &Shape) -> Vec<WeightSpec> {
     if shape.layers > LAYERS_MAX || shape.ratios.len() != shape.layers {
         return Vec::new();
