@@ -36,7 +36,7 @@ const POLICIES: [Policy; 12] = [
     Policy {
         folder: "engine/text",
         internal: &[],
-        external: &["serde", "serde_json", "thiserror", "tokenizers"],
+        external: &["aho-corasick", "serde", "serde_json", "thiserror", "tokenizers"],
     },
     Policy {
         folder: "engine/model",

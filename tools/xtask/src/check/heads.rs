@@ -1,5 +1,5 @@
-//! Every source file begins by saying what it is for. A module of unit tests (`foo/tests.rs`) is
-//! explained by its name.
+//! Every source file begins by saying what it is for. A module of unit tests (`foo/tests.rs`,
+//! `foo/tests/bar.rs`) is explained by its name.
 
 use super::mask::Language;
 use super::{Finding, Tree};
@@ -10,7 +10,7 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.sources() {
         let missing = match file.language {
-            Language::Rust if file.path.ends_with("/tests.rs") => None,
+            Language::Rust if file.is_unit_test() => None,
             Language::Rust => (!file.head().starts_with("//!")).then_some("`//!` comment"),
             Language::CLike | Language::Python => {
                 file.head().trim().is_empty().then_some("comment")
@@ -42,8 +42,10 @@ mod tests {
             ("h.toml", "x = 1\n"),
             ("i.rs", "#![deny(x)]\n//! Head.\n"),
             ("j/tests.rs", "use super::*;\n"),
+            ("k/tests/l.rs", "use super::*;\n"),
+            ("tests/m.rs", "use super::*;\n"),
         ]);
         let found: Vec<String> = check(&tree).into_iter().map(|finding| finding.path).collect();
-        assert_eq!(found, ["b.rs", "c.rs", "e.cu", "g.py"]);
+        assert_eq!(found, ["b.rs", "c.rs", "e.cu", "g.py", "tests/m.rs"]);
     }
 }

@@ -14,6 +14,7 @@ mod names;
 mod quant;
 mod size;
 mod tree;
+mod trust_edges;
 mod unsafety;
 
 use std::fmt;
@@ -103,17 +104,18 @@ impl fmt::Display for Report {
 
 type Rule = fn(&Tree) -> Vec<Finding>;
 
-/// Every rule, under the name its findings carry.
-const RULES: [(&str, Rule); 9] = [
-    (dependencies::RULE, dependencies::check),
-    (names::RULE, names::check),
-    (size::RULE, size::check),
-    (environment::RULE, environment::check),
-    (unsafety::RULE, unsafety::check),
-    (quant::RULE, quant::check),
-    (leftovers::RULE, leftovers::check),
-    (documents::RULE, documents::check),
-    (heads::RULE, heads::check),
+/// Every rule. Each module names its own (`RULE`), which its findings carry.
+const RULES: [Rule; 10] = [
+    dependencies::check,
+    names::check,
+    size::check,
+    environment::check,
+    unsafety::check,
+    trust_edges::check,
+    quant::check,
+    leftovers::check,
+    documents::check,
+    heads::check,
 ];
 
 /// Reads the checkout at `root` and applies every rule to it.
@@ -126,9 +128,37 @@ pub fn run(root: &Path) -> anyhow::Result<Report> {
 
 /// Applies every rule to a tree already in memory.
 pub fn check_tree(tree: &Tree) -> Report {
-    let mut findings: Vec<Finding> = RULES.iter().flat_map(|(_, check)| check(tree)).collect();
+    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule(tree)).collect();
     findings.sort_by(|a, b| {
         (a.severity, &a.path, a.line, a.rule).cmp(&(b.severity, &b.path, b.line, b.rule))
     });
     Report { files: tree.file_count(), findings }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_lists_every_rule_that_a_tree_breaks_and_fails() {
+        let report = check_tree(&Tree::of(&[
+            ("README.md", ""),
+            ("ARCHITECTURE.md", "`tools/gone.rs`"),
+            ("engine/io/src/a.rs", "fn f() { unsafe { g(env::var(\"A\")); todo!() } }"),
+            ("engine/io/src/wide.rs", &format!("//! {}", "x".repeat(100))),
+        ]));
+        let rules: Vec<&str> = report.findings.iter().map(|finding| finding.rule).collect();
+        assert!(!report.passed());
+        for rule in ["documents", "unsafe", "environment", "leftovers", "file-head"] {
+            assert!(rules.contains(&rule), "{rule} is not in\n{report}");
+        }
+        assert_eq!(rules[0], "file-size", "warnings come first");
+        assert!(report.to_string().contains("engine/io/src/a.rs:1: looks at the environment"));
+    }
+
+    #[test]
+    fn warnings_alone_pass() {
+        let finding = Finding::warning("file-size", "a.rs", 1, "wide".to_owned());
+        assert!(Report { files: 1, findings: vec![finding] }.passed());
+    }
 }

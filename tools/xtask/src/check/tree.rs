@@ -55,10 +55,12 @@ impl SourceFile {
 
     /// The file belongs to tests or benches as a whole.
     pub fn is_test(&self) -> bool {
-        self.path.starts_with("tests/")
-            || self.path.starts_with("benches/")
-            || self.path.contains("/tests/")
-            || self.path.ends_with("/tests.rs")
+        self.path.starts_with("tests/") || self.path.starts_with("benches/") || self.is_unit_test()
+    }
+
+    /// The file is a module of unit tests.
+    pub fn is_unit_test(&self) -> bool {
+        self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
     }
 
     /// Line number, from 1, of a byte offset.
