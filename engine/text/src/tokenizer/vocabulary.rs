@@ -1,0 +1,265 @@
+//! The token table: bytes of every token, which tokens are added ones, and the control tokens.
+//!
+//! Invariants, checked while it is built: every byte has a base token; a merge joins two base
+//! tokens to a third one. So no sequence of merges can produce an added token: text that is encoded
+//! without marker matching never becomes a control token.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+use std::collections::{HashMap, HashSet};
+
+use super::alphabet::Alphabet;
+use crate::bpe::Merges;
+use crate::error::TokenizerError;
+use crate::limits::{TOKEN_BYTES_MAX, TOKENS_MAX};
+use crate::special::Special;
+
+/// `tokenizer.ggml.token_type` values of added tokens: control, and user-defined.
+const ADDED_TYPES: [i32; 2] = [3, 4];
+/// The value of ordinary tokens.
+const NORMAL_TYPE: i32 = 1;
+
+/// The parts of a vocabulary that are not lists of strings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct VocabularyMetadata<'a> {
+    /// `tokenizer.ggml.model`; if given it must be `gpt2`.
+    pub model: Option<&'a str>,
+    /// `tokenizer.ggml.pre`; if given it must be one of the names of the DeepSeek V3 rules.
+    pub pre: Option<&'a str>,
+    /// `tokenizer.ggml.token_type`, one for each token: 1 normal, 3 control, 4 user-defined.
+    pub token_types: Option<&'a [i32]>,
+    /// `tokenizer.ggml.bos_token_id`.
+    pub bos: Option<u32>,
+    /// `tokenizer.ggml.eos_token_id`.
+    pub eos: Option<u32>,
+}
+
+/// The token table; see the head of the file.
+#[derive(Debug)]
+pub(super) struct Vocabulary {
+    /// All tokens' bytes, one after the other.
+    bytes: Vec<u8>,
+    /// `[tokens + 1]`: where each token starts in `bytes`.
+    starts: Vec<usize>,
+    /// Ids of added tokens, ascending.
+    added: Vec<u32>,
+    /// The base token of each byte.
+    byte_tokens: [u32; 256],
+    pub(super) merges: Merges,
+    /// In the order of [`Special::ALL`].
+    specials: [Option<u32>; Special::ALL.len()],
+    pub(super) bos: Option<u32>,
+    pub(super) eos: Option<u32>,
+}
+
+impl Vocabulary {
+    /// Builds the table. `merges` holds the two sides of each merge; an empty token is a hole in
+    /// the numbering (only a `tokenizer.json` can have them).
+    pub(super) fn new(
+        tokens: &[&str],
+        merges: &[(&str, &str)],
+        metadata: &VocabularyMetadata<'_>,
+    ) -> Result<Self, TokenizerError> {
+        check_metadata(tokens, merges, metadata)?;
+        let ids = index(tokens)?;
+        let made: HashSet<u32> = merges
+            .iter()
+            .filter_map(|(left, right)| ids.get([*left, *right].concat().as_str()).copied())
+            .collect();
+        let alphabet = Alphabet::new();
+        let types = metadata.token_types;
+        let mut table = Vocabulary {
+            bytes: Vec::new(),
+            starts: vec![0],
+            added: Vec::new(),
+            byte_tokens: [u32::MAX; 256],
+            merges: Merges::new(&[]),
+            specials: [None; Special::ALL.len()],
+            bos: metadata.bos,
+            eos: metadata.eos,
+        };
+        for (id, token) in (0_u32..).zip(tokens) {
+            let place = usize::try_from(id).unwrap_or(usize::MAX);
+            let kind = types.and_then(|types| types.get(place)).copied();
+            // A token of several characters that no merge makes can only be an added one.
+            let unreachable = token.chars().nth(1).is_some() && !made.contains(&id);
+            let plain = kind.is_none_or(|kind| kind == NORMAL_TYPE);
+            let added =
+                kind.is_some_and(|kind| ADDED_TYPES.contains(&kind)) || (plain && unreachable);
+            table.push(id, token, added, &alphabet)?;
+        }
+        for (byte, token) in (0_u8..=u8::MAX).zip(table.byte_tokens) {
+            if token == u32::MAX {
+                return Err(TokenizerError::MissingByte { byte });
+            }
+        }
+        table.merges = Merges::new(&table.resolve(merges, &ids)?);
+        for (place, special) in table.specials.iter_mut().zip(Special::ALL) {
+            let id = ids.get(special.literal()).copied();
+            *place = id.filter(|id| table.added.binary_search(id).is_ok());
+        }
+        Ok(table)
+    }
+
+    fn push(
+        &mut self,
+        id: u32,
+        token: &str,
+        added: bool,
+        alphabet: &Alphabet,
+    ) -> Result<(), TokenizerError> {
+        let place = usize::try_from(id).unwrap_or(usize::MAX);
+        if token.len() > TOKEN_BYTES_MAX {
+            let (bytes, max) = (token.len(), TOKEN_BYTES_MAX);
+            return Err(TokenizerError::TokenLength { id: place, bytes, max });
+        }
+        if added && !token.is_empty() {
+            self.added.push(id);
+            self.bytes.extend_from_slice(token.as_bytes());
+        } else if !alphabet.decode(token, &mut self.bytes) {
+            return Err(TokenizerError::NotByteLevel { id: place, token: token.into() });
+        }
+        let start = self.starts.last().copied().unwrap_or_default();
+        if let (false, Some([byte])) = (added, self.bytes.get(start..))
+            && let Some(slot) = self.byte_tokens.get_mut(usize::from(*byte))
+        {
+            *slot = id;
+        }
+        self.starts.push(self.bytes.len());
+        Ok(())
+    }
+
+    /// Merges as token ids: `(left, right, result)`.
+    fn resolve(
+        &self,
+        merges: &[(&str, &str)],
+        ids: &HashMap<&str, u32>,
+    ) -> Result<Vec<(u32, u32, u32)>, TokenizerError> {
+        let mut joined = String::new();
+        let mut list = Vec::with_capacity(merges.len());
+        for (index, (left, right)) in merges.iter().enumerate() {
+            joined.clear();
+            joined.push_str(left);
+            joined.push_str(right);
+            let bad = |what| TokenizerError::BadMerge {
+                index,
+                merge: format!("{left} {right}"),
+                what,
+            };
+            let find = |token: &str, what| ids.get(token).copied().ok_or_else(|| bad(what));
+            let entry = (
+                find(left, "the left side is not a token")?,
+                find(right, "the right side is not a token")?,
+                find(&joined, "the two sides join to no token")?,
+            );
+            let parts = [entry.0, entry.1, entry.2];
+            if left.is_empty() || right.is_empty() {
+                return Err(bad("one side is empty"));
+            }
+            if parts.iter().any(|id| self.added.binary_search(id).is_ok()) {
+                return Err(bad("an added token takes part"));
+            }
+            list.push(entry);
+        }
+        Ok(list)
+    }
+
+    /// How many tokens there are.
+    pub(super) fn len(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// The bytes of a token; empty for an id beyond the vocabulary.
+    pub(super) fn token_bytes(&self, id: u32) -> &[u8] {
+        let place = usize::try_from(id).unwrap_or(usize::MAX);
+        let end = place.saturating_add(1);
+        match (self.starts.get(place), self.starts.get(end)) {
+            (Some(start), Some(end)) => self.bytes.get(*start..*end).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
+    /// The base token of a byte.
+    pub(super) fn byte_token(&self, byte: u8) -> u32 {
+        self.byte_tokens.get(usize::from(byte)).copied().unwrap_or(u32::MAX)
+    }
+
+    /// Ids of the added tokens, ascending.
+    pub(super) fn added(&self) -> &[u32] {
+        &self.added
+    }
+
+    /// The id of a control token, if the vocabulary has it.
+    pub(super) fn special(&self, special: Special) -> Option<u32> {
+        let found = Special::ALL.iter().zip(self.specials).find(|(each, _)| **each == special);
+        found.and_then(|(_, id)| id)
+    }
+}
+
+/// Ids by token text; refuses two ids for one text.
+fn index<'a>(tokens: &[&'a str]) -> Result<HashMap<&'a str, u32>, TokenizerError> {
+    let mut ids = HashMap::with_capacity(tokens.len());
+    for (id, token) in (0_u32..).zip(tokens) {
+        if token.is_empty() {
+            continue;
+        }
+        if let Some(first) = ids.insert(*token, id) {
+            return Err(TokenizerError::RepeatedToken {
+                first: usize::try_from(first).unwrap_or(usize::MAX),
+                second: usize::try_from(id).unwrap_or(usize::MAX),
+                token: (*token).into(),
+            });
+        }
+    }
+    Ok(ids)
+}
+
+fn check_metadata(
+    tokens: &[&str],
+    merges: &[(&str, &str)],
+    metadata: &VocabularyMetadata<'_>,
+) -> Result<(), TokenizerError> {
+    const MODELS: &str = "gpt2 (byte-level BPE)";
+    const RULES: &str = "joyai-llm, deepseek-v3 or deepseek-v4 (one set of splitting rules)";
+    let other = |key, found: &str, expected| {
+        Err(TokenizerError::OtherTokenizer { key, found: found.into(), expected })
+    };
+    match metadata.model {
+        None | Some("gpt2") => {}
+        Some(found) => return other("tokenizer.ggml.model", found, MODELS),
+    }
+    match metadata.pre {
+        None | Some("joyai-llm" | "deepseek-v3" | "deepseek-v4") => {}
+        Some(found) => return other("tokenizer.ggml.pre", found, RULES),
+    }
+    if !(256..=TOKENS_MAX).contains(&tokens.len()) {
+        return Err(TokenizerError::TokenCount { found: tokens.len(), max: TOKENS_MAX });
+    }
+    if merges.len() > TOKENS_MAX {
+        return Err(TokenizerError::MergeCount { found: merges.len(), max: TOKENS_MAX });
+    }
+    if let Some(types) = metadata.token_types.filter(|types| types.len() != tokens.len()) {
+        let (found, tokens) = (types.len(), tokens.len());
+        return Err(TokenizerError::ListLength {
+            list: "tokenizer.ggml.token_type",
+            found,
+            tokens,
+        });
+    }
+    for (key, id) in [
+        ("tokenizer.ggml.bos_token_id", metadata.bos),
+        ("tokenizer.ggml.eos_token_id", metadata.eos),
+    ] {
+        let beyond =
+            id.filter(|id| usize::try_from(*id).is_ok_and(|place| place >= tokens.len()));
+        if let Some(id) = beyond {
+            return Err(TokenizerError::NoSuchToken { key, id, tokens: tokens.len() });
+        }
+    }
+    Ok(())
+}
