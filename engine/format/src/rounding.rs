@@ -36,7 +36,7 @@ const FP8_AMAX_MAX: u32 = 0x7f60_0000;
 const FP8_TOP_MANTISSA: u32 = 0x60_0000;
 
 /// Smallest block maximum for FP4: 6 * 2^-126 (spec/model.md 3.7).
-const FP4_AMAX_MIN: u32 = 0x0140_0000;
+const FP4_AMAX_MIN: u32 = (6.0 * f32::MIN_POSITIVE).to_bits();
 /// 6 * 2^125, the largest magnitude whose FP4 block decodes to finite values.
 const FP4_AMAX_MAX: u32 = 0x7f40_0000;
 /// Mantissa bits of 6 = 1.5 * 2^2.
