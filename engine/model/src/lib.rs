@@ -11,6 +11,7 @@ pub mod limits;
 pub mod op;
 pub mod placement;
 pub mod plan;
+pub mod random;
 pub mod rope;
 pub mod shape;
 pub mod step;

@@ -30,8 +30,9 @@ pub struct Adjust {
 /// How the next token of a lane is drawn (spec/chat.md 9).
 ///
 /// Order: adjustments and mask; temperature 0 takes the largest logit, the lowest id on ties; else the `top_k` largest (ties: the
-/// lowest ids), softmax at the temperature over all logits, `min_p` and `top_p` together on the descending order (the running sum
-/// is over the full softmax), and a draw from what is left, walked in ascending order of id. Non-finite logits are never taken.
+/// lowest ids), softmax of those at the temperature, `min_p` and `top_p` together (the running sum of `top_p` goes over that whole
+/// softmax, descending), and a draw from what is left, walked in ascending order of id. Non-finite logits are never taken; if
+/// nothing is left, the mask is ignored and the largest logit is taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampling {
     /// 0 is greedy.
