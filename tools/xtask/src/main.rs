@@ -10,6 +10,8 @@ Usage: cargo xtask COMMAND
 
 Commands:
   check   the rules of this repository that no compiler checks (ARCHITECTURE.md)
+  sparse-model --shape flash|pro --profile q2|q4|q2-q4|mxfp4|q2-aproj-q4|q4-aproj-q4 OUT.gguf
+          a model file with the real directory and a hole where the weights would be
 ";
 
 fn main() -> ExitCode {
@@ -27,6 +29,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["check"] => check(),
+        ["sparse-model", rest @ ..] => xtask::sparse::run(rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
