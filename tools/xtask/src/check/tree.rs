@@ -55,7 +55,8 @@ impl SourceFile {
 
     /// The file belongs to tests or benches as a whole.
     pub fn is_test(&self) -> bool {
-        self.path.starts_with("tests/") || self.path.starts_with("benches/") || self.is_unit_test()
+        let of_root = self.path.starts_with("tests/") || self.path.starts_with("benches/");
+        of_root || self.path.contains("/benches/") || self.is_unit_test()
     }
 
     /// The file is a module of unit tests.
@@ -252,6 +253,7 @@ mod tests {
             ("tests/main.rs", true),
             ("engine/text/src/encode/tests.rs", true),
             ("engine/text/tests/a.rs", true),
+            ("engine/io/benches/a.rs", true),
             ("engine/text/src/lib.rs", false),
         ] {
             assert_eq!(SourceFile::new(path, "").is_test(), expected, "{path}");
