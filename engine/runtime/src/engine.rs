@@ -1,11 +1,12 @@
 //! A loaded model: programs by class, a pool of pages, lanes, and steps over them.
 
 use std::collections::HashMap;
+use std::ops::Add;
 use std::path::Path;
 use std::sync::Arc;
 
-use ds4_io::EngineOptions as ReadOptions;
 use ds4_format::quant::Quant;
+use ds4_io::EngineOptions as ReadOptions;
 use ds4_model::backend::{Backend, BackendError, PoolId, ProgramId};
 use ds4_model::buffer::BufferId;
 use ds4_model::builder::PlanError;
@@ -104,7 +105,9 @@ pub enum EngineError {
     #[error("lane {0} is not in use")]
     UnknownLane(u32),
     /// The lane is full.
-    #[error("the context of {context} tokens is full: {wanted} are needed; use a larger one (-c {wanted})")]
+    #[error(
+        "the context of {context} tokens is full: {wanted} are needed; use a larger one (-c {wanted})"
+    )]
     Full {
         /// tokens of context
         context: usize,
@@ -290,14 +293,22 @@ impl Engine {
         Ok((result, program.plan))
     }
 
-    /// Bytes and operations of a step of one lane: `rows` tokens, the last at `position`.
+    /// Bytes and operations of decoding one token after another at these positions of one lane.
     ///
     /// # Errors
-    /// If the plan cannot be recorded.
-    pub fn cost(&mut self, rows: usize, position: usize) -> Result<Cost, EngineError> {
-        let class = self.class(rows, 1, position + 1, LogitRows::Last, true);
-        let plan = self.plan(class)?;
-        Ok(CostModel::new(&plan, &self.types)?.total(rows, position))
+    /// If a plan cannot be recorded.
+    pub fn decode_cost(&self, positions: std::ops::Range<usize>) -> Result<Cost, EngineError> {
+        let mut total = Cost::default();
+        let mut start = positions.start;
+        while start < positions.end {
+            let class = self.class(1, 1, start + 1, LogitRows::Last, true);
+            let end = positions.end.min(class.context.max(start + 1));
+            let plan = self.plan(class)?;
+            let model = CostModel::new(&plan, &self.types)?;
+            total = (start..end).map(|position| model.total(1, position)).fold(total, Cost::add);
+            start = end;
+        }
+        Ok(total)
     }
 
     /// Bytes of one page of a lane, layer by layer.

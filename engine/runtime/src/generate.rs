@@ -69,14 +69,15 @@ pub fn generate(
         if !each(token) || summary.generated == limit {
             break;
         }
-        let position = engine.length(lane)?;
-        summary.decode_bytes += engine.cost(1, position)?.bytes();
         let start = Instant::now();
         let sampling = Some(sampling.clone());
         let extend = Extend { lane, tokens: vec![Token::Sampled], sampling };
         last = step(engine, extend, cancel, &mut summary)?;
         summary.decode += start.elapsed();
     }
+    let end = engine.length(lane)?;
+    let steps = summary.generated.saturating_sub(1);
+    summary.decode_bytes = engine.decode_cost(end - steps..end)?.bytes();
     Ok(summary)
 }
 

@@ -8,3 +8,4 @@ pub mod generate;
 pub mod load;
 pub mod model_file;
 mod pages;
+pub mod tokenizer;

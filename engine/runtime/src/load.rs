@@ -85,8 +85,7 @@ pub fn load(
     mut progress: impl FnMut(Progress),
 ) -> Result<Arc<Placement>, LoadError> {
     let caps = backend.caps();
-    let placement =
-        Arc::new(place(&model.binding.stored(), caps.max_binding, caps.expert_major)?);
+    let placement = Arc::new(place(&model.binding.stored(), caps.max_binding, caps.expert_major)?);
     backend.allocate(placement.clone())?;
     let total = model.weight_bytes();
     let mut done = 0;
