@@ -62,6 +62,23 @@ pub struct BoundWeight {
     pub bytes: u64,
 }
 
+impl BoundWeight {
+    /// Bytes of the weight read to decode one token that is number `context` of its sequence (from
+    /// 1): its share of the bytes that the tensor directory gives.
+    pub fn bytes_per_token(&self, context: usize) -> u64 {
+        let (experts, rows, _) = self.kind.sizes();
+        let (part, whole) = match self.touched {
+            Touched::All => (1, 1),
+            Touched::Rows(read) => (read.min(rows), rows),
+            Touched::Experts(used) => (used.min(experts), experts),
+            Touched::OnlyBeyond(tokens) => (usize::from(context / 4 > tokens / 4), 1),
+        };
+        let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let one = self.bytes.checked_div(wide(whole)).unwrap_or(0);
+        one.saturating_mul(wide(part))
+    }
+}
+
 /// Every weight of a model, found in its files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Binding {
@@ -79,6 +96,12 @@ impl Binding {
     /// All weights: embedding and head, then layer by layer.
     pub fn weights(&self) -> impl ExactSizeIterator<Item = &BoundWeight> {
         self.weights.values()
+    }
+
+    /// Bytes of weights read to decode one token that is number `context` of its sequence (from 1).
+    pub fn bytes_per_token(&self, context: usize) -> u64 {
+        let read = |weight: &BoundWeight| weight.bytes_per_token(context);
+        self.weights().map(read).fold(0, u64::saturating_add)
     }
 
     /// What [`crate::placement::place`] needs to know of the weights.
@@ -219,8 +242,7 @@ fn listed(problems: &[BindProblem]) -> String {
 /// # Errors
 /// All tensors that are missing, unexpected, or of other dimensions or types than accepted.
 pub fn bind(shape: &Shape, gguf: &Gguf) -> Result<Binding, BindError> {
-    let entries = gguf.tensors().iter().map(|tensor| entry(0, tensor));
-    checked(survey(shape, &gguf.metadata, entries))
+    checked(survey_parts(shape, &gguf.metadata, [gguf]))
 }
 
 /// Finds the tensors of a model in the parts of a split file.
@@ -228,12 +250,19 @@ pub fn bind(shape: &Shape, gguf: &Gguf) -> Result<Binding, BindError> {
 /// # Errors
 /// As [`bind`].
 pub fn bind_set(shape: &Shape, set: &GgufSet) -> Result<Binding, BindError> {
-    checked(survey_set(shape, set))
+    checked(survey_parts(shape, set.metadata(), set.parts()))
 }
 
 /// As [`bind_set`], for diagnostics: whatever could be found, and what is wrong with the rest.
-pub fn survey_set(shape: &Shape, set: &GgufSet) -> (Binding, Vec<BindProblem>) {
-    survey(shape, set.metadata(), set.tensors().map(|(shard, tensor)| entry(shard, tensor)))
+pub fn survey_parts<'a>(
+    shape: &Shape,
+    metadata: &Metadata,
+    parts: impl IntoIterator<Item = &'a Gguf>,
+) -> (Binding, Vec<BindProblem>) {
+    let of_part = |(shard, gguf): (usize, &'a Gguf)| {
+        gguf.tensors().iter().map(move |tensor| entry(shard, tensor))
+    };
+    survey(shape, metadata, parts.into_iter().enumerate().flat_map(of_part))
 }
 
 fn entry(shard: usize, tensor: &TensorInfo) -> DirectoryEntry<'_> {
@@ -245,7 +274,7 @@ fn checked((binding, problems): (Binding, Vec<BindProblem>)) -> Result<Binding, 
     if problems.is_empty() { Ok(binding) } else { Err(BindError { problems }) }
 }
 
-/// As [`survey_set`], for a tensor directory of any origin.
+/// As [`survey_parts`], for a tensor directory of any origin.
 pub fn survey<'a>(
     shape: &Shape,
     metadata: &Metadata,

@@ -2,6 +2,7 @@ use ds4_format::gguf::{Gguf, GgufSet, GgufWriter, Value};
 use ds4_format::quant::Quant;
 
 use super::{BindError, BindProblem, Place, bind, bind_set};
+use crate::inventory::synthetic::sparse_model;
 use crate::inventory::{Binding, Profile, Role, WeightId, inventory};
 use crate::shape::Shape;
 
@@ -73,6 +74,23 @@ fn every_tensor_is_found_where_it_is() {
     assert_eq!((down.offset, down.bytes, down.shard), (info.offset, info.bytes, 0));
     assert_eq!((down.quant, down.kind.dims()), (Quant::Q2_K, vec![256, 256, 5]));
     assert_eq!(binding.stored().len(), entries.len());
+}
+
+#[test]
+fn bytes_per_token_follow_from_the_directory() {
+    let sparse = sparse_model(&Shape::flash(), Profile::Q2).expect("can be written");
+    let gguf = Gguf::parse(&sparse.header, sparse.file_bytes).expect("can be read");
+    let binding = bind(&Shape::flash(), &gguf).expect("all there");
+    // 363,331,584 bytes of indexer queries and weights are read beyond 2,048 tokens only.
+    assert_eq!(binding.bytes_per_token(4096), 9_556_356_004);
+    assert_eq!(binding.bytes_per_token(2048), 9_556_356_004 - 363_331_584);
+    for spec in inventory(&Shape::flash()) {
+        let bound = binding.get(spec.id).expect("bound");
+        for context in [1, 2051, 2052] {
+            let computed = spec.bytes_per_token(bound.quant, context).expect("fits");
+            assert_eq!(bound.bytes_per_token(context), computed, "{}", spec.name);
+        }
+    }
 }
 
 #[test]
