@@ -75,6 +75,7 @@ impl StreamDecoder {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::StreamDecoder;
 

@@ -9,6 +9,7 @@ pub mod split;
 mod bpe;
 mod decode;
 mod error;
+mod hash;
 mod piece;
 mod special;
 mod tokenizer;

@@ -35,16 +35,20 @@ fn all_procedures_follow_the_definition() {
         let mut random = Random(seed * 0x9E37_79B9_7F4A_7C15);
         let letters = 1 + random.below(4) as u32;
         let mut tokens: Vec<u32> = (0..letters).collect();
+        let mut lengths = vec![1_u16; letters as usize];
         let mut list = Vec::new();
         for token in letters..letters + random.below(40) as u32 {
             let left = tokens[random.below(tokens.len())];
             let right = tokens[random.below(tokens.len())];
+            lengths.push(0);
             if list.iter().all(|&(a, b, _)| (a, b) != (left, right)) {
                 list.push((left, right, token));
                 tokens.push(token);
+                lengths[token as usize] =
+                    lengths[left as usize].saturating_add(lengths[right as usize]);
             }
         }
-        let learned = Merges::new(&list);
+        let learned = Merges::new(&list, lengths.clone());
         assert!(learned.learning_order, "seed {seed}");
         let symbols: Vec<u32> =
             (0..random.below(200)).map(|_| random.below(letters as usize) as u32).collect();
@@ -60,7 +64,7 @@ fn all_procedures_follow_the_definition() {
 
         // In another order of the list the first two still hold, and the third is not chosen.
         list.reverse();
-        let shuffled = Merges::new(&list);
+        let shuffled = Merges::new(&list, lengths);
         let expected = by_definition(&list, &symbols);
         let mut out = [vec![], vec![]];
         shuffled.merge_by_scan(symbols.iter().copied(), &mut scratch, &mut out[0]);
@@ -72,8 +76,9 @@ fn all_procedures_follow_the_definition() {
 
 #[test]
 fn a_merge_before_its_parts_is_noticed() {
-    assert!(Merges::new(&[(0, 1, 2), (2, 1, 3)]).learning_order);
-    assert!(!Merges::new(&[(2, 1, 3), (0, 1, 2)]).learning_order);
+    let lengths = || vec![1, 1, 2, 3];
+    assert!(Merges::new(&[(0, 1, 2), (2, 1, 3)], lengths()).learning_order);
+    assert!(!Merges::new(&[(2, 1, 3), (0, 1, 2)], lengths()).learning_order);
     // Made twice, the second time after its use.
-    assert!(!Merges::new(&[(0, 1, 2), (2, 1, 3), (1, 0, 2)]).learning_order);
+    assert!(!Merges::new(&[(0, 1, 2), (2, 1, 3), (1, 0, 2)], lengths()).learning_order);
 }

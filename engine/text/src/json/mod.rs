@@ -16,6 +16,8 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{HashMap, HashSet};
+
 pub use read::{JsonError, parse, parse_prefix};
 pub use write::{dumps, float_text, string_text};
 
@@ -133,26 +135,18 @@ impl Object {
 impl FromIterator<(String, Value)> for Object {
     /// Collects members; a repeated key keeps its first place and its last value.
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(members: I) -> Self {
-        let mut place = std::collections::HashMap::new();
+        let members: Vec<(String, Value)> = members.into_iter().collect();
+        let mut seen = HashSet::with_capacity(members.len());
+        if members.iter().all(|(key, _)| seen.insert(key.as_str())) {
+            return Object { members };
+        }
+        let mut places = HashMap::new();
         let mut kept: Vec<(String, Value)> = Vec::new();
         for (key, value) in members {
-            // Below 16 members a scan is cheaper than a map of copied keys.
-            let first = if kept.len() < 16 {
-                kept.iter().position(|(name, _)| *name == key)
-            } else {
-                if place.is_empty() {
-                    place.extend(kept.iter().enumerate().map(|(i, (name, _))| (name.clone(), i)));
-                }
-                place.get(&key).copied()
-            };
-            match first.and_then(|index| kept.get_mut(index)) {
+            let place = *places.entry(key.clone()).or_insert(kept.len());
+            match kept.get_mut(place) {
                 Some((_, old)) => *old = value,
-                None => {
-                    if !place.is_empty() {
-                        place.insert(key.clone(), kept.len());
-                    }
-                    kept.push((key, value));
-                }
+                None => kept.push((key, value)),
             }
         }
         Object { members: kept }

@@ -133,9 +133,8 @@ impl Pieces<'_> {
     /// `\s*[\r\n]+|\s+(?!\S)|\s+`: up to the last newline of the run; without one, all of the run
     /// at the end of the span, else all but its last character, which the next word may take.
     fn white_space(&self, text: &str) -> usize {
-        let length = self.run(text, usize::MAX, |class, _| {
-            matches!(class, Class::Space | Class::Newline)
-        });
+        let length =
+            self.run(text, usize::MAX, |class, _| matches!(class, Class::Space | Class::Newline));
         let run = text.get(..length).unwrap_or_default();
         if let Some(last) = run.rfind(['\r', '\n']) {
             return last + 1;

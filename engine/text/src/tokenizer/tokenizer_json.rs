@@ -25,9 +25,8 @@ const NORMAL: i32 = 1;
 const UNUSED: i32 = 5;
 
 pub(super) fn read(bytes: &[u8]) -> Result<Tokenizer, TokenizerError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        wrong("the file", format!("not UTF-8 at byte {}", error.valid_up_to()))
-    })?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| wrong("the file", format!("not UTF-8 at byte {}", error.valid_up_to())))?;
     let root = json::parse(text)?;
     check_rules(&root)?;
     let model = member(&root, "model")?;
@@ -128,10 +127,8 @@ fn check_rules(root: &Value) -> Result<(), TokenizerError> {
         }
     }
     let normalizer = root.get("normalizer").unwrap_or(&Value::Null);
-    let nothing = normalizer
-        .get("normalizers")
-        .and_then(Value::as_array)
-        .is_some_and(<[Value]>::is_empty);
+    let nothing =
+        normalizer.get("normalizers").and_then(Value::as_array).is_some_and(<[Value]>::is_empty);
     if *normalizer != Value::Null && !nothing {
         return Err(wrong("normalizer", "not supported"));
     }
@@ -142,9 +139,7 @@ fn check_rules(root: &Value) -> Result<(), TokenizerError> {
     let patterns: Vec<String> = steps
         .iter()
         .filter_map(|step| step.get("pattern")?.get("Regex")?.as_str())
-        .map(|pattern| {
-            pattern.replace("\\\"", "\"").replace('\r', "\\r").replace('\n', "\\n")
-        })
+        .map(|pattern| pattern.replace("\\\"", "\"").replace('\r', "\\r").replace('\n', "\\n"))
         .collect();
     if patterns != PATTERNS {
         return Err(wrong("pre_tokenizer", "the splitting patterns are not DeepSeek V4's"));

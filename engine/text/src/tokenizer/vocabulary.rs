@@ -11,11 +11,12 @@
     clippy::as_conversions
 )]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::alphabet::Alphabet;
 use crate::bpe::Merges;
 use crate::error::TokenizerError;
+use crate::hash::FoldHash;
 use crate::limits::{TOKEN_BYTES_MAX, TOKENS_MAX};
 use crate::special::Special;
 
@@ -67,10 +68,13 @@ impl Vocabulary {
     ) -> Result<Self, TokenizerError> {
         check_metadata(tokens, merges, metadata)?;
         let ids = index(tokens)?;
-        let made: HashSet<u32> = merges
-            .iter()
-            .filter_map(|(left, right)| ids.get([*left, *right].concat().as_str()).copied())
-            .collect();
+        let list = resolve(merges, &ids)?;
+        let mut made = vec![false; tokens.len()];
+        for (_, _, token) in &list {
+            if let Some(made) = usize::try_from(*token).ok().and_then(|id| made.get_mut(id)) {
+                *made = true;
+            }
+        }
         let alphabet = Alphabet::new();
         let types = metadata.token_types;
         let mut table = Vocabulary {
@@ -78,7 +82,7 @@ impl Vocabulary {
             starts: vec![0],
             added: Vec::new(),
             byte_tokens: [u32::MAX; 256],
-            merges: Merges::new(&[]),
+            merges: Merges::new(&[], Vec::new()),
             specials: [None; Special::ALL.len()],
             bos: metadata.bos,
             eos: metadata.eos,
@@ -87,7 +91,7 @@ impl Vocabulary {
             let place = usize::try_from(id).unwrap_or(usize::MAX);
             let kind = types.and_then(|types| types.get(place)).copied();
             // A token of several characters that no merge makes can only be an added one.
-            let unreachable = token.chars().nth(1).is_some() && !made.contains(&id);
+            let unreachable = token.chars().nth(1).is_some() && made.get(place) == Some(&false);
             let plain = kind.is_none_or(|kind| kind == NORMAL_TYPE);
             let added =
                 kind.is_some_and(|kind| ADDED_TYPES.contains(&kind)) || (plain && unreachable);
@@ -98,7 +102,8 @@ impl Vocabulary {
                 return Err(TokenizerError::MissingByte { byte });
             }
         }
-        table.merges = Merges::new(&table.resolve(merges, &ids)?);
+        table.check_merges(merges, &list)?;
+        table.merges = Merges::new(&list, table.lengths());
         for (place, special) in table.specials.iter_mut().zip(Special::ALL) {
             let id = ids.get(special.literal()).copied();
             *place = id.filter(|id| table.added.binary_search(id).is_ok());
@@ -134,39 +139,28 @@ impl Vocabulary {
         Ok(())
     }
 
-    /// Merges as token ids: `(left, right, result)`.
-    fn resolve(
+    /// No merge may use or make an added token.
+    fn check_merges(
         &self,
         merges: &[(&str, &str)],
-        ids: &HashMap<&str, u32>,
-    ) -> Result<Vec<(u32, u32, u32)>, TokenizerError> {
-        let mut joined = String::new();
-        let mut list = Vec::with_capacity(merges.len());
-        for (index, (left, right)) in merges.iter().enumerate() {
-            joined.clear();
-            joined.push_str(left);
-            joined.push_str(right);
-            let bad = |what| TokenizerError::BadMerge {
-                index,
-                merge: format!("{left} {right}"),
-                what,
-            };
-            let find = |token: &str, what| ids.get(token).copied().ok_or_else(|| bad(what));
-            let entry = (
-                find(left, "the left side is not a token")?,
-                find(right, "the right side is not a token")?,
-                find(&joined, "the two sides join to no token")?,
-            );
-            let parts = [entry.0, entry.1, entry.2];
-            if left.is_empty() || right.is_empty() {
-                return Err(bad("one side is empty"));
+        list: &[(u32, u32, u32)],
+    ) -> Result<(), TokenizerError> {
+        let is_added = |id: u32| self.added.binary_search(&id).is_ok();
+        for (index, (merge, &(left, right, token))) in merges.iter().zip(list).enumerate() {
+            if is_added(left) || is_added(right) || is_added(token) {
+                return Err(bad_merge(index, *merge, "an added token takes part"));
             }
-            if parts.iter().any(|id| self.added.binary_search(id).is_ok()) {
-                return Err(bad("an added token takes part"));
-            }
-            list.push(entry);
         }
-        Ok(list)
+        Ok(())
+    }
+
+    /// Bytes of each token; the limit of a token's length keeps them far below the type's.
+    fn lengths(&self) -> Vec<u16> {
+        let length = |edges: &[usize]| match edges {
+            [start, end] => u16::try_from(end.saturating_sub(*start)).unwrap_or(u16::MAX),
+            _ => 0,
+        };
+        self.starts.windows(2).map(length).collect()
     }
 
     /// How many tokens there are.
@@ -201,9 +195,36 @@ impl Vocabulary {
     }
 }
 
+/// Ids by token text.
+type Ids<'a> = HashMap<&'a str, u32, FoldHash>;
+
+/// Merges as token ids: `(left, right, result)`.
+fn resolve(merges: &[(&str, &str)], ids: &Ids<'_>) -> Result<Vec<(u32, u32, u32)>, TokenizerError> {
+    let mut joined = String::new();
+    let mut list = Vec::with_capacity(merges.len());
+    for (index, &(left, right)) in merges.iter().enumerate() {
+        joined.clear();
+        joined.push_str(left);
+        joined.push_str(right);
+        let find = |token: &str, what| {
+            ids.get(token).copied().ok_or_else(|| bad_merge(index, (left, right), what))
+        };
+        list.push((
+            find(left, "the left side is not a token")?,
+            find(right, "the right side is not a token")?,
+            find(&joined, "the two sides join to no token")?,
+        ));
+    }
+    Ok(list)
+}
+
+fn bad_merge(index: usize, (left, right): (&str, &str), what: &'static str) -> TokenizerError {
+    TokenizerError::BadMerge { index, merge: format!("{left} {right}"), what }
+}
+
 /// Ids by token text; refuses two ids for one text.
-fn index<'a>(tokens: &[&'a str]) -> Result<HashMap<&'a str, u32>, TokenizerError> {
-    let mut ids = HashMap::with_capacity(tokens.len());
+fn index<'a>(tokens: &[&'a str]) -> Result<Ids<'a>, TokenizerError> {
+    let mut ids = HashMap::with_capacity_and_hasher(tokens.len(), FoldHash::new());
     for (id, token) in (0_u32..).zip(tokens) {
         if token.is_empty() {
             continue;
@@ -255,8 +276,7 @@ fn check_metadata(
         ("tokenizer.ggml.bos_token_id", metadata.bos),
         ("tokenizer.ggml.eos_token_id", metadata.eos),
     ] {
-        let beyond =
-            id.filter(|id| usize::try_from(*id).is_ok_and(|place| place >= tokens.len()));
+        let beyond = id.filter(|id| usize::try_from(*id).is_ok_and(|place| place >= tokens.len()));
         if let Some(id) = beyond {
             return Err(TokenizerError::NoSuchToken { key, id, tokens: tokens.len() });
         }
