@@ -57,6 +57,11 @@ impl<'a> Cursor<'a> {
         self.file_bytes.saturating_sub(self.position())
     }
 
+    /// Bytes from here on that are in memory.
+    pub fn in_memory(&self) -> u64 {
+        length(self.rest)
+    }
+
     /// The next `count` bytes.
     ///
     /// # Errors

@@ -69,7 +69,7 @@ impl GgufErrorKind {
             Kind::Magic => "this is not a GGUF file; check the path",
             Kind::Version | Kind::ByteOrder => "convert the model with a current tool",
             Kind::TensorType => "use a file of a quantisation listed by `ds4 models`",
-            Kind::Truncated | Kind::TensorOffset => {
+            Kind::Truncated | Kind::TensorOffset | Kind::TensorSize => {
                 "the file is incomplete or damaged: resume or repeat the download"
             }
             Kind::MissingKey | Kind::WrongType | Kind::ValueRange => {

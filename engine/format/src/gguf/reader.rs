@@ -185,7 +185,7 @@ impl<'a> Parser<'a> {
     }
 
     fn metadata(&mut self, count: u64) -> Result<Metadata, GgufError> {
-        let mut entries = self.room_for(count, ENTRY_BYTES_MIN)?;
+        let mut entries = self.room_for(count, ENTRY_BYTES_MIN);
         for number in 0..count {
             self.subject = Subject::KeyNumber(number);
             let offset = self.cursor.position();
@@ -199,11 +199,10 @@ impl<'a> Parser<'a> {
         Metadata::index(entries)
     }
 
-    /// An empty vector for `count` entries, once their smallest possible bytes are in memory.
-    fn room_for<T>(&self, count: u64, entry_bytes: u64) -> Result<Vec<T>, GgufError> {
-        let smallest = count.saturating_mul(entry_bytes);
-        self.cursor.clone().take(smallest).map_err(|short| self.short(short))?;
-        Ok(Vec::with_capacity(usize::try_from(count).unwrap_or(0)))
+    /// An empty vector with room for `count` entries, or for as many as the bytes in memory can hold.
+    fn room_for<T>(&self, count: u64, entry_bytes: u64) -> Vec<T> {
+        let room = self.cursor.in_memory().checked_div(entry_bytes).unwrap_or(0);
+        Vec::with_capacity(usize::try_from(count.min(room)).unwrap_or(0))
     }
 
     fn value(&mut self) -> Result<Value, GgufError> {
@@ -333,7 +332,7 @@ impl<'a> Parser<'a> {
 
     fn tensors(&mut self, count: u64, file_bytes: u64) -> Result<Vec<TensorInfo>, GgufError> {
         self.subject = Subject::Header;
-        let mut tensors: Vec<TensorInfo> = self.room_for(count, TENSOR_ENTRY_BYTES_MIN)?;
+        let mut tensors: Vec<TensorInfo> = self.room_for(count, TENSOR_ENTRY_BYTES_MIN);
         let mut total = 0_u64;
         for number in 0..count {
             self.subject = Subject::TensorNumber(number);
