@@ -1,5 +1,5 @@
-//! `ds4 inspect` as a user runs it: the figures of spec/model.md 2.2, 9.1 and 9.3, and what it says of
-//! broken files.
+//! `ds4 inspect` as a user runs it: the figures of spec/model.md 2.2, 9.1 and 9.3, and what it says
+//! of broken files.
 
 use std::fs::File;
 use std::io::Write;
@@ -97,7 +97,8 @@ fn caches_have_the_sizes_of_the_specification() {
         assert_eq!(contexts.len(), 3);
         for (index, context) in contexts.iter().enumerate() {
             assert_eq!(number(&context["tokens"]), [1 << 15, 1 << 17, 1 << 20][index]);
-            for (format, expected) in [("packed", packed[index]), ("exact", exact[index])] {
+            let expected: [(&str, f64); 2] = [("packed", packed[index]), ("exact", exact[index])];
+            for (format, expected) in expected {
                 let rows = number(&context[format]["information_bytes"]);
                 let laid_out = number(&context[format]["bytes"]);
                 let mib = rows as f64 / MIB;
@@ -295,8 +296,12 @@ fn truncated_files_name_the_tensors_that_are_cut() {
         assert!(found[0].contains(part), "no {part:?} in {}", found[0]);
     }
     // The directory itself.
-    write_sparse(&path, &file.bytes[..file.bytes.len() / 2], file.bytes.len() as u64 / 2);
-    assert!(!inspect(&[path.to_str().expect("UTF-8")]).status.success());
+    let half = file.bytes.len() / 2;
+    write_sparse(&path, &file.bytes[..half], half as u64);
+    let found = problems(&path);
+    let expected =
+        format!("the file is incomplete: it ends after {half} bytes, inside its directory");
+    assert!(found.len() == 1 && found[0].contains(&expected), "{found:#?}");
 }
 
 #[test]
@@ -355,7 +360,7 @@ fn what_is_no_model_is_refused_in_plain_words() {
         path
     };
     says(&file("note.txt", b"Dear diary, today I bought a GPU."), "this is not a GGUF file");
-    says(&file("empty.gguf", b""), "empty.gguf");
+    says(&file("empty.gguf", b""), "is empty");
     says(directory.path(), "is a directory");
     says(&directory.path().join("absent.gguf"), "there is no such file");
     let llama = [("general.architecture".to_owned(), Value::String("llama".to_owned()))];

@@ -32,7 +32,8 @@ pub struct InspectArgs {
 }
 
 impl InspectArgs {
-    /// Runs the command. Prints everything that could be found out, then fails if anything is wrong.
+    /// Runs the command. Prints everything that could be found out, then fails if anything is
+    /// wrong.
     pub fn run(self) -> anyhow::Result<()> {
         let model = Model::open(&self.files);
         if !self.json && model.parts.is_empty() {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use ds4_format::gguf::{Gguf, GgufError, GgufErrorKind, GgufSet, Metadata, shard_names};
+use ds4_format::gguf::{Gguf, GgufError, GgufSet, Metadata, TensorInfo, shard_names};
 use ds4_format::limits::DIRECTORY_BYTES_MAX;
 
 /// First read of a file. The directories of published models have 5 to 10 MiB.
@@ -107,13 +107,23 @@ fn read_part(path: &Path) -> Result<(Part, Option<String>), String> {
         return Err(format!("{name} is not a regular file"));
     }
     let bytes = metadata.len();
+    if bytes == 0 {
+        return Err(format!("{name} is empty"));
+    }
     let part = |gguf| Part { path: path.to_owned(), bytes, gguf };
     let mut prefix = Vec::new();
     match parse(path, bytes, &mut prefix)? {
         Ok(gguf) => Ok((part(gguf), None)),
-        Err(error) => match cut_off(&error, &prefix, bytes) {
-            Some((gguf, problem)) => Ok((part(gguf), Some(format!("{name}: {problem}")))),
-            None => Err(format!("{name}: {error}")),
+        Err(error) => match Gguf::parse(&prefix, UNTRUNCATED) {
+            Ok(gguf) => match cut_off(&gguf, bytes) {
+                Some(problem) => Ok((part(gguf), Some(format!("{name}: {problem}")))),
+                None => Err(format!("{name}: {error}")),
+            },
+            Err(GgufError::NeedMore { .. }) if prefix.len() as u64 == bytes => Err(format!(
+                "{name}: the file is incomplete: it ends after {bytes} bytes, inside its \
+                 directory. Resume or repeat the download ({error})"
+            )),
+            Err(_) => Err(format!("{name}: {error}")),
         },
     }
 }
@@ -141,24 +151,18 @@ fn parse(
     }
 }
 
-/// If tensors lie behind the end of the file: its directory, and which tensors those are.
-fn cut_off(error: &GgufError, prefix: &[u8], file_bytes: u64) -> Option<(Gguf, String)> {
-    use GgufErrorKind::{TensorOffset, TensorSize, Truncated};
-    if !matches!(error.kind(), Some(TensorOffset | TensorSize | Truncated)) {
-        return None;
-    }
-    let gguf = Gguf::parse(prefix, UNTRUNCATED).ok()?;
-    let end = |tensor: &ds4_format::gguf::TensorInfo| tensor.offset.saturating_add(tensor.bytes);
+/// Which tensors lie behind the end of the file, in words; `None` if all are inside.
+fn cut_off(gguf: &Gguf, file_bytes: u64) -> Option<String> {
+    let end = |tensor: &TensorInfo| tensor.offset.saturating_add(tensor.bytes);
     let cut: Vec<_> = gguf.tensors().iter().filter(|tensor| end(tensor) > file_bytes).collect();
     let first = cut.iter().min_by_key(|tensor| tensor.offset)?;
     let needed = cut.iter().map(|tensor| end(tensor)).max()?;
-    let problem = format!(
+    Some(format!(
         "the file is cut off: it has {file_bytes} bytes and needs {needed}. {} of {} tensors are \
          incomplete, the first is {:?} at byte {}. Resume or repeat the download",
         cut.len(),
         gguf.tensors().len(),
         first.name,
         first.offset
-    );
-    Some((gguf, problem))
+    ))
 }

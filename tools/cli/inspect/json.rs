@@ -68,7 +68,8 @@ fn model(model: &ModelReport) -> Value {
 }
 
 fn context(cost: &ContextCost) -> Value {
-    let cache = |bytes: &CacheBytes| json!({"information_bytes": bytes.information, "bytes": bytes.laid_out});
+    let cache =
+        |rows: &CacheBytes| json!({"information_bytes": rows.information, "bytes": rows.laid_out});
     json!({
         "tokens": cost.tokens,
         "packed": cost.packed.as_ref().map(cache),

@@ -7,7 +7,8 @@ use ds4_model::shape::fields::FIELDS;
 
 use super::report::{CacheBytes, ModelReport, OTHER_BYTES, Report};
 
-/// Memory bandwidths for which a bound of the speed is given, in GB/s, with machines that have them.
+/// Memory bandwidths for which a bound of the speed is given, in GB/s, with machines that have
+/// them.
 const BANDWIDTHS: [(u64, &str); 4] =
     [(273, "M4 Pro, DGX Spark"), (400, "M2 Max"), (800, "M2 Ultra"), (4800, "H200")];
 

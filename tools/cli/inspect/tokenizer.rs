@@ -30,8 +30,8 @@ const NEEDED: [Special; 6] = [
 /// Builds the tokenizer as a run would.
 ///
 /// # Errors
-/// Why it cannot be built, and the summary of what is there as far as known; `None` in a file without
-/// vocabulary.
+/// Why it cannot be built, and the summary of what is there as far as known; `None` in a file
+/// without vocabulary.
 pub fn summary(
     metadata: &Metadata,
     vocab: Option<usize>,

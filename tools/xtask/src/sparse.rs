@@ -1,4 +1,5 @@
-//! `cargo xtask sparse-model`: a model file with the real directory and a hole where the weights would be.
+//! `cargo xtask sparse-model`: a model file with the real directory and a hole where the weights
+//! would be.
 
 use std::fs::File;
 use std::io::Write;

@@ -31,8 +31,8 @@ const SPECIAL_TOKENS: &[(usize, &str)] = &[
     (128_825, "｜DSML｜"),
 ];
 
-/// The file of a model of this shape in a published profile: real names, sizes and types, a vocabulary
-/// of made-up words, and no weights.
+/// The file of a model of this shape in a published profile: real names, sizes and types, a
+/// vocabulary of made-up words, and no weights.
 ///
 /// # Errors
 /// If the GGUF format cannot hold it: rows that are not whole blocks.
@@ -80,8 +80,8 @@ fn vocabulary(writer: &mut GgufWriter, size: usize) {
         .key("tokenizer.ggml.add_bos_token", Value::Bool(false));
 }
 
-/// The characters by which byte-level vocabularies write the 256 bytes: printable Latin-1 stands for
-/// itself, the others for U+0100 and up, in order.
+/// The characters by which byte-level vocabularies write the 256 bytes: printable Latin-1 stands
+/// for itself, the others for U+0100 and up, in order.
 fn byte_symbols() -> impl Iterator<Item = char> {
     let printable = |byte: &u32| matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
     let others = 256 - (0..256).filter(printable).count() as u32;
