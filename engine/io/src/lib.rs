@@ -9,11 +9,12 @@
 //!   ([`RealFs`]) and on a simulated one that crashes, lies and fills up on command ([`FaultFs`]).
 
 mod limits;
-#[cfg(test)]
 mod random;
 
+pub mod fs;
 pub mod read;
 
+pub use fs::{FaultFs, Fs, FsError, FsErrorKind, FsFile, RealFs};
 pub use read::{
     Blob, BufferPool, Caching, Completion, EngineChoice, EngineInfo, EngineKind, EngineOptions,
     ReadEngine, ReadError, ReadFile, ReadRange, Submission, Ticket, open_engine, read_ranges,

@@ -45,3 +45,13 @@ pub const STARVED_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long `read_ranges` waits for any read to finish before it reports a stalled disk. Spun-down
 /// disks need about 15 s and network disks retry for longer, so this only ends a real hang.
 pub const STALLED_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Longest file name of a store: two 256-bit hashes in hex fit; every file system takes 255.
+pub const NAME_BYTES_MAX: usize = 160;
+
+/// Deepest path of a store, in names.
+pub const PATH_NAMES_MAX: usize = 4;
+
+/// Most entries of one directory listing, so that a directory filled by someone else cannot fill
+/// our memory. Ten times what a store keeps (reliability plan: scans of 100,000 files).
+pub const LIST_ENTRIES_MAX: usize = 1_000_000;

@@ -111,7 +111,7 @@ pub struct EngineOptions {
     pub request_bytes_max: usize,
     /// Reading threads of the thread engine, 1..=64.
     pub threads: usize,
-    /// Size of the pieces that the ring cuts requests into; a multiple of 4096.
+    /// Size of the pieces that the ring cuts long requests into, rounded up to whole blocks.
     pub ring_piece_bytes: usize,
     /// How long [`read_ranges`](super::read_ranges) waits for its consumer to drop a blob.
     pub starved_timeout: Duration,
@@ -120,7 +120,8 @@ pub struct EngineOptions {
 }
 
 impl Default for EngineOptions {
-    /// 16 buffers of 8 MiB, 8 requests in flight.
+    /// 16 buffers of 8 MiB, 8 requests in flight, not cut: pieces of 1 MiB were as fast, but cost
+    /// up to 1.6 times the processor time (benches/RESULTS.md).
     fn default() -> Self {
         Self {
             choice: EngineChoice::Auto,
@@ -128,7 +129,7 @@ impl Default for EngineOptions {
             buffers: 16,
             request_bytes_max: 8 << 20,
             threads: 4,
-            ring_piece_bytes: 1 << 20,
+            ring_piece_bytes: 8 << 20,
             starved_timeout: STARVED_TIMEOUT,
             stalled_timeout: STALLED_TIMEOUT,
         }

@@ -42,16 +42,10 @@ impl Shared {
 impl BufferPool {
     /// Allocates the buffers. `buffer_bytes` is a multiple of 4096, `buffers` fits in 16 bits.
     pub(super) fn new(buffers: usize, buffer_bytes: usize) -> Result<Self, ReadError> {
-        let mut free = Vec::with_capacity(buffers);
-        for index in 0..buffers {
-            let index = u16::try_from(index).expect("options were checked");
-            let memory = AlignedMemory::new(buffer_bytes).map_err(|source| ReadError::Memory {
-                buffers,
-                buffer_bytes,
-                source,
-            })?;
-            free.push(Indexed { memory, index });
-        }
+        let memory = AlignedMemory::several(buffers, buffer_bytes)
+            .map_err(|source| ReadError::Memory { buffers, buffer_bytes, source })?;
+        let free = memory.into_iter().zip(0..);
+        let free = free.map(|(memory, index)| Indexed { memory, index }).collect();
         let shared =
             Shared { free: Mutex::new(free), returned: Condvar::new(), buffers, buffer_bytes };
         Ok(Self { shared: Arc::new(shared) })
