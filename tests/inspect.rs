@@ -1,15 +1,21 @@
 //! `ds4 inspect` as a user runs it: the figures of spec/model.md 2.2, 9.1 and 9.3, and what it says
 //! of broken files.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use ds4_format::gguf::{GgufDirectory, GgufWriter, Value};
 use ds4_format::quant::Quant;
+use ds4_model::cost::CostModel;
+use ds4_model::forward::record;
 use ds4_model::inventory::synthetic::sparse_model;
-use ds4_model::inventory::{Profile, inventory};
+use ds4_model::inventory::{Profile, WeightId, inventory};
+use ds4_model::kv::RowFormat;
+use ds4_model::plan::{LogitRows, Phase, PlanClass};
 use ds4_model::shape::Shape;
 use tempfile::TempDir;
 
@@ -112,6 +118,52 @@ fn caches_have_the_sizes_of_the_specification() {
         let read = &model["weight_bytes_per_token"];
         let (near, far) = (number(&read["before_indexer"]), number(&read["beyond_indexer"]));
         assert_eq!(far - near, indexer_bytes);
+    }
+}
+
+/// Two ways to the same bytes: the tensor directory here, the steps of the plan there.
+#[test]
+fn the_cost_of_the_plan_agrees() {
+    let directory = TempDir::new().expect("a directory");
+    for (shape, profile) in [
+        (Shape::flash(), Profile::Q2),
+        (Shape::flash(), Profile::Q4),
+        (Shape::pro(), Profile::Q2),
+        (Shape::pro(), Profile::Q4),
+    ] {
+        let path = published(&directory, &shape, profile);
+        let types: HashMap<WeightId, Quant> =
+            inventory(&shape).iter().map(|spec| (spec.id, profile.quant(spec))).collect();
+        let (layers, shape) = (shape.layers as u64, Arc::new(shape));
+        for tokens in [4 * shape.index_top_k, 1 << 15, 1 << 20] {
+            let arguments = ["--json", "--context", &tokens.to_string()];
+            let output = inspect(&[&arguments[..], &[path.to_str().expect("UTF-8")]].concat());
+            let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            let context = &report["model"]["contexts"][0];
+            let class = PlanClass {
+                phase: Phase::Decode,
+                rows: 1,
+                lanes: 1,
+                context: tokens,
+                format: RowFormat::Packed,
+                logits: LogitRows::Last,
+                sample: true,
+            };
+            let plan = record(&shape, class).expect("can be recorded");
+            let cost = CostModel::new(&plan, &types).expect("packed rows").total(1, tokens - 1);
+            // The plan may leave out the sinks, one f32 a head, which `Op::Attend` takes along.
+            let sinks = layers * shape.heads as u64 * 4;
+            let read = number(&context["weight_bytes_per_token"]);
+            assert!(
+                cost.weight_bytes <= read && cost.weight_bytes + sinks >= read,
+                "{profile:?} at {tokens}: {} and {read}",
+                cost.weight_bytes
+            );
+            // The plan counts the row that each layer appends to its window, too: 448 codes, 64 f16
+            // and 8 bytes of scales.
+            let appended = layers * (448 + 2 * 64 + 8);
+            assert_eq!(cost.kv_bytes - appended, number(&context["cache_bytes_per_token"]));
+        }
     }
 }
 
