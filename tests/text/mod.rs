@@ -4,6 +4,8 @@
 //! `DS4_ORACLE_CHAT` or `../shared/oracle/chat`; without the latter, the first lines of it that
 //! stand in `tests/data/chat`. `DS4_TEXT_FULL=1` runs the long forms.
 
+mod parse;
+mod render;
 mod tokenizer;
 
 use std::path::Path;
@@ -33,6 +35,20 @@ fn cached(name: &str) -> Vec<u8> {
 /// The published tokenizer.
 static TOKENIZER: LazyLock<Tokenizer> =
     LazyLock::new(|| Tokenizer::from_tokenizer_json(&cached("tokenizer.json")).unwrap());
+
+/// A file of the chat oracle.
+fn oracle(name: &str) -> String {
+    let given = std::env::var_os("DS4_ORACLE_CHAT").map(std::path::PathBuf::from);
+    let beside = root().join("../shared/oracle/chat");
+    let folder = match given {
+        Some(given) => given,
+        None if beside.is_dir() => beside,
+        None => root().join("tests/data/chat"),
+    };
+    let path = folder.join(name);
+    std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error} (DS4_ORACLE_CHAT)", path.display()))
+}
 
 /// The lines of a JSON Lines text. They may hold U+2028 and U+0085 as they are.
 fn lines(text: &str) -> impl Iterator<Item = Value> {

@@ -76,4 +76,25 @@ impl Special {
             Special::ReadUrl => "<｜read_url｜>",
         }
     }
+
+    /// The token's name in exports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Special::Bos => "bos",
+            Special::Eos => "eos",
+            Special::Pad => "pad",
+            Special::User => "user",
+            Special::Assistant => "assistant",
+            Special::Think => "think",
+            Special::EndThink => "end_think",
+            Special::Dsml => "dsml",
+            Special::LatestReminder => "latest_reminder",
+            Special::Action => "action",
+            Special::Query => "query",
+            Special::Authority => "authority",
+            Special::Domain => "domain",
+            Special::Title => "title",
+            Special::ReadUrl => "read_url",
+        }
+    }
 }

@@ -19,6 +19,7 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 
 pub use read::{JsonError, parse, parse_prefix};
+pub(crate) use write::push_escaped;
 pub use write::{dumps, float_text, string_text};
 
 /// A JSON value.
