@@ -1,8 +1,9 @@
-//! Speed of the decoders and of the repacker on one core. The CPU back end inlines the decoders into
-//! functions compiled for AVX2; here the whole program is:
+//! Speed of the decoders and of the repacker on one core. The CPU back end inlines the decoders
+//! into functions compiled for AVX2; here the whole program is:
 //!
 //! ```text
-//! RUSTFLAGS='-C target-feature=+avx2,+fma,+f16c' cargo run --release -p ds4-format --example decode_speed
+//! RUSTFLAGS="-C target-feature=+avx2,+f16c" cargo run --release -p ds4-format \
+//!     --example decode_speed
 //! ```
 
 use std::hint::black_box;
@@ -29,7 +30,7 @@ fn main() {
     for quant in Quant::ALL {
         let layout = MatrixLayout::new(quant, ROWS, WIDTH).expect("whole blocks");
         let bytes = layout.file_bytes() as usize;
-        let file: Vec<u8> = (0..bytes).map(|i| (i * 2_654_435_761 >> 24) as u8 & 0xbf).collect();
+        let file: Vec<u8> = (0..bytes).map(|i| ((i * 2_654_435_761) >> 24) as u8 & 0xbf).collect();
         let mut device = vec![0; layout.bytes() as usize];
         let repacking =
             seconds(|| repack(&layout, 0, black_box(&file), &mut device).expect("sizes"));

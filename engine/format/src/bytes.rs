@@ -1,5 +1,5 @@
-//! The only code that turns file bytes into integers. Every length is compared with the bytes that are
-//! really left before it is used.
+//! The only code that turns file bytes into integers. Every length is compared with the bytes that
+//! are really left before it is used.
 #![cfg_attr(
     not(test),
     deny(
@@ -14,7 +14,8 @@
 /// Why a read did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Short {
-    /// The file goes on, but only its beginning is in memory: read at least its first `at_least` bytes.
+    /// The file goes on, but only its beginning is in memory: read at least its first `at_least`
+    /// bytes.
     NeedMore {
         /// Length that the prefix must have.
         at_least: u64,

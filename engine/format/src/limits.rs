@@ -1,5 +1,5 @@
-//! Bounds on what a file may declare, each with its reason. All of them are far above what published
-//! model files contain and far below what would hurt the machine.
+//! Bounds on what a file may declare, each with its reason. All of them are far above what
+//! published model files contain and far below what would hurt the machine.
 
 /// Bytes of header, metadata and tensor table. Published files have 5 to 10 MiB (the vocabulary);
 /// a loader must hold this much in memory before anything is known about the file.

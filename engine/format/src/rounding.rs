@@ -1,10 +1,10 @@
-//! Low-precision rounding of cached rows: FP8 (e4m3), FP4 (e2m1), f16, bf16, and the Hadamard transform
-//! (spec/model.md 3.5 and 3.7).
+//! Low-precision rounding of cached rows: FP8 (e4m3), FP4 (e2m1), f16, bf16, and the Hadamard
+//! transform (spec/model.md 3.5 and 3.7).
 //!
-//! All roundings are to nearest, ties to even, and computed with integers on the bits of the f32: Metal
-//! compiles with fast math, and a shader that does the same integer operations gives the same bits on
-//! every device. There is no infinity and no NaN: a non-finite input is taken as the largest magnitude
-//! its block can hold, with its sign, so every code decodes to a finite value.
+//! All roundings are to nearest, ties to even, and computed with integers on the bits of the f32:
+//! Metal compiles with fast math, and a shader that does the same integer operations gives the same
+//! bits on every device. There is no infinity and no NaN: a non-finite input is taken as the
+//! largest magnitude its block can hold, with its sign, so every code decodes to a finite value.
 
 /// Elements of an FP8 block.
 pub const FP8_BLOCK: usize = 64;
@@ -22,8 +22,8 @@ pub const FP4_SCALE_CODES: std::ops::RangeInclusive<u8> = 1..=252;
 pub const E2M1: [f32; 16] =
     [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0];
 
-/// The values of the 256 codes of e4m3. The two codes that the standard calls NaN are never produced;
-/// they decode as if they were ordinary, to +-480.
+/// The values of the 256 codes of e4m3. The two codes that the standard calls NaN are never
+/// produced; they decode as if they were ordinary, to +-480.
 pub static E4M3: [f32; 256] = e4m3_values();
 
 const MAGNITUDE: u32 = 0x7fff_ffff;
@@ -64,8 +64,8 @@ const fn e4m3_values() -> [f32; 256] {
     values
 }
 
-/// The value of a ue8m0 scale code: 2^(code - 127). Code 255, which the standard calls NaN, is taken as
-/// the largest power of two.
+/// The value of a ue8m0 scale code: 2^(code - 127). Code 255, which the standard calls NaN, is
+/// taken as the largest power of two.
 #[inline(always)]
 pub fn ue8m0_to_f32(code: u8) -> f32 {
     match code {
@@ -97,9 +97,9 @@ pub fn fp8_block_decode(codes: &[u8; FP8_BLOCK], scale: u8) -> [f32; FP8_BLOCK] 
     codes.map(|code| e4m3_to_f32(code) * scale)
 }
 
-/// Rounds one block to FP4: e2m1 codes, element `2i` in the low and `2i + 1` in the high half of byte
-/// `i`, and the ue8m0 code of the block's power-of-two scale `2^ceil(log2(amax / 6))`, `amax` being at
-/// least 6 * 2^-126 (spec/model.md 3.7).
+/// Rounds one block to FP4: e2m1 codes, element `2i` in the low and `2i + 1` in the high half of
+/// byte `i`, and the ue8m0 code of the block's power-of-two scale `2^ceil(log2(amax / 6))`, `amax`
+/// being at least 6 * 2^-126 (spec/model.md 3.7).
 #[inline]
 pub fn fp4_block_encode(block: &[f32; FP4_BLOCK]) -> ([u8; FP4_BLOCK / 2], u8) {
     let amax = block_maximum(block, FP4_AMAX_MIN, FP4_AMAX_MAX);
@@ -139,8 +139,8 @@ pub fn f32_to_f16(value: f32) -> u16 {
 /// The value of an f16; exact. Infinities and NaN stay what they are.
 ///
 /// A subnormal f16 moved into the fields of an f32 is a subnormal f32 of the same digits, so one
-/// multiplication by a power of two serves all finite values: nothing rounds, and the loop over a row
-/// vectorises.
+/// multiplication by a power of two serves all finite values: nothing rounds, and the loop over a
+/// row vectorises.
 #[inline(always)]
 pub fn f16_to_f32(bits: u16) -> f32 {
     let sign = u32::from(bits >> 15) << 31;
@@ -194,23 +194,25 @@ fn block_maximum(block: &[f32], min: u32, max: u32) -> u32 {
     block.iter().fold(min, |most, value| most.max(value.to_bits() & MAGNITUDE)).min(max)
 }
 
-/// `ceil(log2(amax / top))` for a normal `amax` and `top = (1 + top_mantissa / 2^23) * 2^top_exponent`.
+/// `ceil(log2(amax / top))` for a normal `amax` and `top = (1 + top_mantissa / 2^23) *
+/// 2^top_exponent`.
 #[inline(always)]
 fn power_of_two_ceil(amax: u32, top_mantissa: u32, top_exponent: i32) -> i32 {
     let exponent = (amax >> 23).cast_signed() - 127;
     exponent - top_exponent + i32::from(amax & 0x7f_ffff > top_mantissa)
 }
 
-/// Rounds `magnitude / 2^scale` (f32 bits without sign) to the nearest number of a small float format
-/// with `MANTISSA` stored mantissa bits and smallest normal exponent `EXPONENT`; ties to even. Returns
-/// its code, the exponent field above the mantissa. The caller keeps the value in the format's range.
+/// Rounds `magnitude / 2^scale` (f32 bits without sign) to the nearest number of a small float
+/// format with `MANTISSA` stored mantissa bits and smallest normal exponent `EXPONENT`; ties to
+/// even. Returns its code, the exponent field above the mantissa. The caller keeps the value in the
+/// format's range.
 #[inline(always)]
 fn round_magnitude<const MANTISSA: u32, const EXPONENT: i32>(magnitude: u32, scale: i32) -> u32 {
     let field = magnitude >> 23;
     let significand = magnitude & 0x7f_ffff | u32::from(field != 0) << 23;
     let exponent = field.max(1).cast_signed() - 127 - scale;
-    // Below the smallest normal number the spacing stays, so more low bits are rounded away. From 25
-    // bits on everything is: the significand has 24.
+    // Below the smallest normal number the spacing stays, so more low bits are rounded away. From
+    // 25 bits on everything is: the significand has 24.
     let dropped = 23 - MANTISSA + (EXPONENT - exponent).max(0).cast_unsigned();
     let dropped = dropped.min(25);
     let odd = significand >> dropped & 1;

@@ -1,8 +1,8 @@
-//! Memory of the parser, counted: at most four times the bytes it was given and 1 MiB, whatever they
-//! say. The counter is the global allocator, so this test is a binary of its own.
+//! Memory of the parser, counted: at most four times the bytes it was given and 1 MiB, whatever
+//! they say. The counter is the global allocator, so this test is a binary of its own.
 //!
-//! Invariants that make the unsafe code safe: every call goes to the system allocator unchanged; the
-//! counting around it touches only atomics.
+//! Invariants that make the unsafe code safe: every call goes to the system allocator unchanged;
+//! the counting around it touches only atomics.
 #![allow(unsafe_code)]
 
 mod support;

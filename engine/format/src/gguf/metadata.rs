@@ -12,8 +12,8 @@
 
 use super::{Array, GgufError, GgufErrorKind, StringArray, Subject, Value};
 
-/// Metadata in file order. The getters accept every number type whose value fits, never reinterpret,
-/// and name the key and both types where they refuse.
+/// Metadata in file order. The getters accept every number type whose value fits, never
+/// reinterpret, and name the key and both types where they refuse.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metadata {
     entries: Vec<Entry>,

@@ -24,8 +24,8 @@ pub struct GgufSet {
 
 impl GgufSet {
     /// Joins parts in their order: either the numbered parts of a split file (keys `split.no`,
-    /// `split.count`, `split.tensors.count`) or files without numbers that the user lists, such as the
-    /// two halves PRO q4 is published in.
+    /// `split.count`, `split.tensors.count`) or files without numbers that the user lists, such as
+    /// the two halves PRO q4 is published in.
     ///
     /// The metadata is the first part's, and of the others what it does not have. Keys of the
     /// architecture must agree wherever they occur.

@@ -66,8 +66,8 @@ impl ValueType {
         }
     }
 
-    /// Bytes of one element in a file, the smallest possible number for strings; 0 for arrays, which
-    /// cannot be elements.
+    /// Bytes of one element in a file, the smallest possible number for strings; 0 for arrays,
+    /// which cannot be elements.
     pub(super) fn element_bytes(self) -> u64 {
         match self {
             ValueType::U8 | ValueType::I8 | ValueType::Bool => 1,

@@ -4,11 +4,12 @@ use super::reader::alignment;
 use super::{Array, Gguf, GgufError, GgufErrorKind as Kind, Metadata, Subject, Value};
 use crate::quant::Quant;
 
-/// Largest data section that is laid out: with any directory the sums stay below 2^63, the largest file.
+/// Largest data section that is laid out: with any directory the sums stay below 2^63, the largest
+/// file.
 const FILE_BYTES_MAX: u64 = 1 << 62;
 
-/// Collects metadata and tensors and lays the file out. The data itself is the caller's: it goes to the
-/// offsets that [`GgufWriter::finish`] returns, in any order, streamed or into a sparse file.
+/// Collects metadata and tensors and lays the file out. The data itself is the caller's: it goes to
+/// the offsets that [`GgufWriter::finish`] returns, in any order, streamed or into a sparse file.
 #[derive(Clone, Debug, Default)]
 pub struct GgufWriter {
     metadata: Vec<(String, Value)>,
@@ -27,7 +28,8 @@ struct NewTensor {
 pub struct GgufDirectory {
     /// Header, metadata, tensor table, and zeros up to the data: the first bytes of the file.
     pub bytes: Vec<u8>,
-    /// Where each tensor's data goes, in bytes from the start of the file, in the order they were added.
+    /// Where each tensor's data goes, in bytes from the start of the file, in the order they were
+    /// added.
     pub offsets: Vec<u64>,
     /// Bytes of each tensor's data.
     pub tensor_bytes: Vec<u64>,
@@ -56,8 +58,8 @@ impl GgufWriter {
     /// Lays out the file: tensors in the order they were added, each at the next aligned offset.
     ///
     /// # Errors
-    /// What [`Gguf::parse`] would refuse of the result: duplicate or bad names, an alignment that is no
-    /// alignment, sizes that overflow.
+    /// What [`Gguf::parse`] would refuse of the result: duplicate or bad names, an alignment that
+    /// is no alignment, sizes that overflow.
     pub fn finish(&self) -> Result<GgufDirectory, GgufError> {
         let metadata = Metadata::new(self.metadata.iter().cloned())?;
         let alignment = u64::from(alignment(&metadata)?);

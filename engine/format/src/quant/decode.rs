@@ -1,13 +1,14 @@
 //! Decoders of the device layout, one for each format (formulas: spec/model.md 8).
 //!
-//! Each takes the planes of some consecutive blocks of one row and writes f32. Products are written in
-//! the order that keeps them exact: scale times sub-scale times code fits 24 bits in every format, so
-//! only the subtraction of a minimum rounds, and all back ends can agree to the last bit.
+//! Each takes the planes of some consecutive blocks of one row and writes f32. Products are written
+//! in the order that keeps them exact: scale times sub-scale times code fits 24 bits in every
+//! format, so only the subtraction of a minimum rounds, and all back ends can agree to the last
+//! bit.
 //!
-//! Everything is `inline(always)`: the CPU back end inlines a decoder into functions compiled for AVX2,
-//! and LLVM then vectorises the fixed-size loops below. Codes are taken and elements returned as arrays
-//! by value: inlining forgets that input and output do not overlap, and with slices on both sides LLVM
-//! kept every load and store apart (Q8_0: 1.8 instead of 8 Gelem/s on one core).
+//! Everything is `inline(always)`: the CPU back end inlines a decoder into functions compiled for
+//! AVX2, and LLVM then vectorises the fixed-size loops below. Codes are taken and elements returned
+//! as arrays by value: inlining forgets that input and output do not overlap, and with slices on
+//! both sides LLVM kept every load and store apart (Q8_0: 1.8 instead of 8 Gelem/s on one core).
 
 use super::iq2_grid::{GRID, SIGNS};
 use crate::rounding::{bf16_to_f32, f16_to_f32};

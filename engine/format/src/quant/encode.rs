@@ -1,5 +1,5 @@
-//! Simple encoders: nearest codes for scales taken from the largest magnitudes. They make test models
-//! and plain conversions; searching for better scales is the quantiser's work.
+//! Simple encoders: nearest codes for scales taken from the largest magnitudes. They make test
+//! models and plain conversions; searching for better scales is the quantiser's work.
 
 use super::Quant;
 use crate::rounding::{f16_to_f32, f32_to_bf16, f32_to_f16, fp4_block_encode};
@@ -108,8 +108,8 @@ struct Affine<const SUBS: usize> {
     codes: [u8; 256],
 }
 
-/// Fits each sub-block from its least (at most 0) to its largest value, with codes up to `code_max` and
-/// scales and minima up to `scale_max`.
+/// Fits each sub-block from its least (at most 0) to its largest value, with codes up to `code_max`
+/// and scales and minima up to `scale_max`.
 fn affine<const SUBS: usize>(values: &[f32; 256], code_max: f32, scale_max: f32) -> Affine<SUBS> {
     let length = 256 / SUBS;
     let (mut steps, mut depths) = ([0.0; SUBS], [0.0; SUBS]);
@@ -124,12 +124,12 @@ fn affine<const SUBS: usize>(values: &[f32; 256], code_max: f32, scale_max: f32)
     let [m0, m1] = dmin_bytes;
     let mut block =
         Affine { d_dmin: [d0, d1, m0, m1], scales: [0; SUBS], mins: [0; SUBS], codes: [0; 256] };
-    for sub in 0..SUBS {
+    for (sub, values) in values.chunks_exact(length).enumerate() {
         let scale = nearest(steps[sub], d, 0.0, scale_max);
         let min = nearest(depths[sub], dmin, 0.0, scale_max);
         (block.scales[sub], block.mins[sub]) = (scale as u8, min as u8);
-        for i in sub * length..(sub + 1) * length {
-            block.codes[i] = nearest(values[i] + dmin * min, d * scale, 0.0, code_max) as u8;
+        for (code, value) in block.codes[sub * length..].iter_mut().zip(values) {
+            *code = nearest(value + dmin * min, d * scale, 0.0, code_max) as u8;
         }
     }
     block
@@ -138,8 +138,8 @@ fn affine<const SUBS: usize>(values: &[f32; 256], code_max: f32, scale_max: f32)
 fn q2_k(values: &[f32; 256]) -> [u8; 84] {
     let fit = affine::<16>(values, 3.0, 15.0);
     let mut block = [0; 84];
-    for sub in 0..16 {
-        block[sub] = fit.scales[sub] | fit.mins[sub] << 4;
+    for (byte, (scale, min)) in block.iter_mut().zip(fit.scales.into_iter().zip(fit.mins)) {
+        *byte = scale | min << 4;
     }
     for (element, code) in fit.codes.into_iter().enumerate() {
         let (half, pair, lane) = (element / 128, element % 128 / 32, element % 32);

@@ -1,5 +1,5 @@
-//! The codebook of IQ2_XXS: constants of the format (spec/iq2xxs_grid.json), and the two tables that
-//! the decoder expands them to.
+//! The codebook of IQ2_XXS: constants of the format (spec/iq2xxs_grid.json), and the two tables
+//! that the decoder expands them to.
 
 /// The three magnitudes a codebook element can have; a code of 0, 1 or 2 selects one.
 pub const MAGNITUDES: [u8; 3] = [8, 25, 43];

@@ -1,15 +1,16 @@
-//! The device layout of a weight matrix: what the repacker, the CPU decoder and the generated shader
-//! and CUDA constants share.
+//! The device layout of a weight matrix: what the repacker, the CPU decoder and the generated
+//! shader and CUDA constants share.
 //!
-//! A file interleaves codes and scales in blocks of 17, 34, 66 or 84 bytes, which no GPU reads well.
-//! On a device the same bytes lie in *planes*: all codes of the matrix, then all scales. No byte is
-//! added to or taken from a block, and the order of codes inside a block stays the file's: four
-//! consecutive bytes already hold the same bit field of four consecutive elements, which is what 32-bit
-//! shifts and masks want.
+//! A file interleaves codes and scales in blocks of 17, 34, 66 or 84 bytes, which no GPU reads
+//! well. On a device the same bytes lie in *planes*: all codes of the matrix, then all scales. No
+//! byte is added to or taken from a block, and the order of codes inside a block stays the file's:
+//! four consecutive bytes already hold the same bit field of four consecutive elements, which is
+//! what 32-bit shifts and masks want.
 //!
-//! Every plane starts at a multiple of 16 bytes. Rows of a code plane are padded to 16 bytes, so that
-//! every row can be read as 4-word vectors; the rows of a scale plane follow each other without padding
-//! (PRO has scale rows of 56 bytes). For all tensors of the published models the sum is the GGUF size.
+//! Every plane starts at a multiple of 16 bytes. Rows of a code plane are padded to 16 bytes, so
+//! that every row can be read as 4-word vectors; the rows of a scale plane follow each other
+//! without padding (PRO has scale rows of 56 bytes). For all tensors of the published models the
+//! sum is the GGUF size.
 
 use super::Quant;
 
@@ -66,7 +67,8 @@ const MXFP4: [PlaneSpec; 2] = [codes("codes", 1, 16), scales("e", 0, 1)];
 const PLANES_MAX: usize = 3;
 
 impl Quant {
-    /// The planes of the device layout in memory order. Their `block_bytes` sum to the file block's.
+    /// The planes of the device layout in memory order. Their `block_bytes` sum to the file
+    /// block's.
     pub const fn planes(self) -> &'static [PlaneSpec] {
         match self {
             Quant::F32 => &PLAIN_4,
@@ -275,8 +277,9 @@ impl MatrixLayout {
     }
 }
 
-/// Moves GGUF rows into the device layout. `file_rows` holds whole rows beginning with row `first_row`;
-/// `device` is the whole matrix. Row padding is written as zero, the gaps between planes are left alone.
+/// Moves GGUF rows into the device layout. `file_rows` holds whole rows beginning with row
+/// `first_row`; `device` is the whole matrix. Row padding is written as zero, the gaps between
+/// planes are left alone.
 ///
 /// # Errors
 /// A `device` of another size than the layout's, partial rows, or rows outside the matrix.
@@ -296,9 +299,9 @@ pub fn repack(
     Ok(())
 }
 
-/// As [`repack`], with each plane's part in a buffer of its own: `planes[i]` receives the bytes that
-/// belong at `layout.plane_rows(i, first_row, rows)`. This is how a loader repacks a few rows at a time
-/// into staging memory.
+/// As [`repack`], with each plane's part in a buffer of its own: `planes[i]` receives the bytes
+/// that belong at `layout.plane_rows(i, first_row, rows)`. This is how a loader repacks a few rows
+/// at a time into staging memory.
 ///
 /// # Errors
 /// Partial rows, too few or too many planes, or a plane buffer of the wrong size.

@@ -284,7 +284,8 @@ fn layouts_refuse_what_they_cannot_hold() {
     assert!(decode_file_rows(Quant::Q8_0, 64, &file[..68], &mut [0.0; 63]).is_err());
 }
 
-/// Shapes of spec/model.md 2.1 to 2.4, `(quant, width, rows of one matrix)`; experts lie one by one.
+/// Shapes of spec/model.md 2.1 to 2.4, `(quant, width, rows of one matrix)`; experts lie one by
+/// one.
 fn published_shapes() -> Vec<(Quant, usize, usize)> {
     let mut shapes = vec![(Quant::F16, 4_096 * 4, 4), (Quant::Q8_0, 4_096 + 256, 1)];
     for (d, q_rank, heads, groups, experts, ffn) in
@@ -316,8 +317,8 @@ fn published_shapes() -> Vec<(Quant, usize, usize)> {
     shapes
 }
 
-/// The device copy costs nothing: at most 0.1% over the file, but for the last 16 bytes of the smallest
-/// vectors.
+/// The device copy costs nothing: at most 0.1% over the file, but for the last 16 bytes of the
+/// smallest vectors.
 #[test]
 fn published_tensors_are_no_larger_on_devices() {
     for (quant, width, rows) in published_shapes() {
@@ -341,8 +342,8 @@ fn published_tensors_are_no_larger_on_devices() {
 #[test]
 fn encoders_keep_what_their_format_can_hold() {
     for quant in Quant::ALL.into_iter().filter(|&quant| quant != Quant::IQ2_XXS) {
-        // Values decoded from a first encoding are on the format's grid; encoding them again may move
-        // the scales of the K formats, which fit each block anew, but nothing else.
+        // Values decoded from a first encoding are on the format's grid; encoding them again may
+        // move the scales of the K formats, which fit each block anew, but nothing else.
         let width = 4 * quant.block_len();
         let wave: Vec<f32> = (0..width).map(|i| (i as f32 * 0.7).sin() * 3.0).collect();
         let wave =

@@ -35,7 +35,8 @@ impl<'a> MatrixView<'a> {
         self.decode_block_range(row, 0, out);
     }
 
-    /// Decodes `out.len()` elements of row `row`, a whole number of blocks, from block `first_block`.
+    /// Decodes `out.len()` elements of row `row`, a whole number of blocks, from block
+    /// `first_block`.
     ///
     /// # Panics
     /// If the matrix has no such row or blocks, or `out` is not whole blocks.
@@ -106,8 +107,8 @@ impl<'a> MatrixView<'a> {
     }
 }
 
-/// Decodes whole GGUF rows of `width` elements, by way of the device layout: there is one decoder for
-/// each format. For tests, small tensors and diagnostics.
+/// Decodes whole GGUF rows of `width` elements, by way of the device layout: there is one decoder
+/// for each format. For tests, small tensors and diagnostics.
 ///
 /// # Errors
 /// A `width` that is not whole blocks, partial rows, or an `out` of another number of elements.

@@ -136,7 +136,8 @@ fn fp4_rounds_every_tie_and_its_neighbours() {
 
 #[test]
 fn every_exponent_gets_the_right_scale() {
-    // Around 448 * 2^k and 6 * 2^k, where the scale changes, for every f32 exponent below the clamp.
+    // Around 448 * 2^k and 6 * 2^k, where the scale changes, for every f32 exponent below the
+    // clamp.
     for field in 0..254_u32 {
         for mantissa in
             [0, 1, 0x3f_ffff, 0x40_0000, 0x40_0001, 0x5f_ffff, 0x60_0000, 0x60_0001, 0x7f_ffff]
@@ -153,7 +154,8 @@ fn random_blocks_match_the_definition() {
     let start = 0x5eed_0001_u64;
     let mut seed = start;
     for round in 0..20_000 {
-        // Uniform bits have uniform exponents; a window of exponents gives blocks with many live codes.
+        // Uniform bits have uniform exponents; a window of exponents gives blocks with many live
+        // codes.
         let lowest = random(&mut seed) % 240;
         let mut value = || {
             let bits = random(&mut seed);

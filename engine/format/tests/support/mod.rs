@@ -1,6 +1,8 @@
-//! Bytes of GGUF files, good and bad, put together by hand: independent of the crate's writer, which
-//! refuses to write bad ones.
+//! Bytes of GGUF files, good and bad, put together by hand: independent of the crate's writer,
+//! which refuses to write bad ones.
 #![allow(dead_code, reason = "each test binary uses a part")]
+
+pub mod malformed;
 
 /// Value type ids of the format.
 pub const U8: u32 = 0;
