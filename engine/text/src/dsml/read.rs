@@ -30,6 +30,8 @@ pub(crate) struct BlockReader {
     next_call: usize,
     /// For each open object of the current call, outermost first: whether it has members.
     objects: Vec<bool>,
+    /// Inside text that does not belong into a block: white space counts.
+    in_junk: bool,
     /// Decode the entities that the reference engine decodes.
     entities: bool,
     /// What has been read, exactly.
@@ -66,8 +68,14 @@ impl BlockReader {
     /// A reader that numbers calls from `first_call` on. `copy` is what precedes: the separator and
     /// the opening tag.
     pub(crate) fn new(first_call: usize, entities: bool, copy: Prompt) -> Self {
-        let objects = Vec::new();
-        BlockReader { state: State::Block, next_call: first_call, objects, entities, copy }
+        BlockReader {
+            state: State::Block,
+            next_call: first_call,
+            objects: Vec::new(),
+            in_junk: false,
+            entities,
+            copy,
+        }
     }
 
     /// What has been read, markers as control tokens.
@@ -103,15 +111,21 @@ impl BlockReader {
     fn structure(&mut self, buffer: &mut Buffer, out: &mut Vec<TurnEvent>) -> Step {
         let text = buffer.text();
         let space = text.len() - text.trim_start().len();
-        self.take(buffer, space);
+        if !self.in_junk {
+            self.take(buffer, space);
+        }
         if buffer.is_empty() {
             return Step::Wait;
         }
         match match_tag(buffer, 0, self.entities) {
-            Match::Tag(tag) => self.tag(tag, buffer, out),
+            Match::Tag(tag) => {
+                self.in_junk = false;
+                self.tag(tag, buffer, out)
+            }
             Match::Partial => Step::Wait,
             Match::No => {
                 // Text that does not belong here, up to what may be a tag.
+                self.in_junk = true;
                 let text = buffer.text();
                 let end = text.char_indices().skip(1).find(|(_, character)| *character == '<');
                 let end = end.map_or(text.len(), |(at, _)| at);
@@ -305,9 +319,12 @@ impl BlockReader {
     /// missing stays incomplete; else the model ended its turn, and tags that it forgot are
     /// supplied where what it wrote is whole.
     pub(crate) fn finish(&mut self, buffer: &mut Buffer, cut: bool, out: &mut Vec<TurnEvent>) {
-        // What is left can only be the beginning of a tag or of an escape.
+        // What is left can only be the beginning of a tag or of an escape. Half a tag is no text;
+        // inside a value a lone `<` is.
+        let in_value = matches!(self.state, State::Value(_));
+        let partial = match_tag(buffer, 0, self.entities) == Match::Partial;
         let rest = self.take(buffer, buffer.text().len());
-        let part_of_tag = rest.starts_with('<') && rest.contains("DSML");
+        let part_of_tag = partial && (!in_value || rest.contains('｜'));
         if let State::Value(value) = &mut self.state {
             let tail_start = value.suspect.unwrap_or(value.held.len());
             let closed = value.suspect.is_some()

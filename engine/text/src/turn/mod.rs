@@ -222,21 +222,32 @@ impl TurnReader {
     }
 
     fn text(&mut self, text: &str, out: &mut Vec<TurnEvent>) {
-        if text.is_empty() {
-            return;
-        }
-        // A stop string acts on content only; what follows a marker token in content is a tag.
-        let content = matches!(self.phase, Phase::Content) && !self.buffer.has_mark_from(0);
-        if !content {
+        if self.stop.is_empty() {
             self.buffer.push_text(text);
             return self.advance(out);
         }
-        let (ready, stop) = self.stop.push(text);
-        self.buffer.push_text(&ready);
-        self.advance(out);
-        if let Some(number) = stop.filter(|_| self.end.is_none()) {
-            self.end = Some(TurnEnd::StopString(number));
-            self.flush(false, out);
+        // One character at a time: whether a stop string or the opening of a block comes first must
+        // not depend on the division into tokens.
+        let mut character = [0; 4];
+        for next in text.chars() {
+            if self.end.is_some() {
+                return;
+            }
+            let next = next.encode_utf8(&mut character);
+            // A stop string acts on content only; what follows a marker token in content is a tag.
+            let content = matches!(self.phase, Phase::Content) && !self.buffer.has_mark_from(0);
+            if !content {
+                self.buffer.push_text(next);
+                self.advance(out);
+                continue;
+            }
+            let (ready, stop) = self.stop.push(next);
+            self.buffer.push_text(&ready);
+            self.advance(out);
+            if let Some(number) = stop.filter(|_| self.end.is_none()) {
+                self.end = Some(TurnEnd::StopString(number));
+                self.flush(false, out);
+            }
         }
     }
 

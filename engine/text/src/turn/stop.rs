@@ -14,6 +14,11 @@ impl StopFilter {
         StopFilter { stops: stops.to_vec(), held: String::new() }
     }
 
+    /// Whether there is nothing to look for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stops.iter().all(String::is_empty)
+    }
+
     /// Adds text. Returns what can be given out, and the number of the stop string that was found:
     /// the one that begins first, of those the first in the list.
     pub(crate) fn push(&mut self, text: &str) -> (String, Option<usize>) {
