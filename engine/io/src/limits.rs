@@ -30,6 +30,10 @@ pub const RETRIES_MAX: u32 = 1000;
 #[cfg(target_os = "linux")]
 pub const RING_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Longest single wait inside the kernel; longer ones are made of several.
+#[cfg(target_os = "linux")]
+pub const RING_WAIT_MAX: Duration = Duration::from_secs(3600);
+
 /// Most entries in the ring at once. 128 pieces of 1 MiB keep any disk busy.
 #[cfg(target_os = "linux")]
 pub const RING_ENTRIES_MAX: usize = 128;

@@ -2,8 +2,8 @@
 //! Block-aligned, zeroed memory straight from the operating system.
 //!
 //! All buffers of a pool are cut from one mapping, back to back from a huge page's border, so that
-//! nearly all of it lies in huge pages: measured with 7 MB direct reads, that halves the processor
-//! time and doubles the speed of a virtual disk against 4 KiB pages.
+//! nearly all of it lies in huge pages: measured with 7 MB direct reads from a virtual disk, twice
+//! the speed for a third of the processor time against 4 KiB pages (benches/RESULTS.md).
 //!
 //! Invariants:
 //! * `Mapping::start` is the result of a successful anonymous private `mmap` of `bytes` bytes, which

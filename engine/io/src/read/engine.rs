@@ -121,7 +121,7 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     /// 16 buffers of 8 MiB, 8 requests in flight, not cut: pieces of 1 MiB were as fast, but cost
-    /// up to 1.6 times the processor time (benches/RESULTS.md).
+    /// 1.5 times the processor time (benches/RESULTS.md).
     fn default() -> Self {
         Self {
             choice: EngineChoice::Auto,

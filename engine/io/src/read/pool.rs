@@ -72,10 +72,12 @@ impl BufferPool {
     /// Waits until a buffer is free, at most `timeout`; says whether one is.
     #[must_use]
     pub fn wait_free(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now().checked_add(timeout);
         let mut free = self.shared.free();
         while free.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.map_or(Duration::MAX, |deadline| {
+                deadline.saturating_duration_since(Instant::now())
+            });
             if left.is_zero() {
                 return false;
             }
@@ -155,7 +157,7 @@ impl Drop for PooledBuffer {
     fn drop(&mut self) {
         if let Some(buffer) = self.buffer.take() {
             self.shared.free().push(buffer);
-            self.shared.returned.notify_one();
+            self.shared.returned.notify_all();
         }
     }
 }

@@ -37,7 +37,7 @@ use super::error::ReadError;
 use super::file::ReadFile;
 use super::piece::{Next, Piece, Widened};
 use super::pool::{Blob, BufferPool, PooledBuffer};
-use crate::limits::{RING_DRAIN_TIMEOUT, RING_ENTRIES_MAX};
+use crate::limits::{RING_DRAIN_TIMEOUT, RING_ENTRIES_MAX, RING_WAIT_MAX};
 
 pub(super) struct RingEngine {
     info: EngineInfo,
@@ -234,7 +234,8 @@ impl RingEngine {
         if timeout.is_zero() {
             return self.ring.submit().map(drop);
         }
-        let timeout = types::Timespec::from(timeout);
+        // The kernel refuses times beyond its clock; callers loop until their own deadline.
+        let timeout = types::Timespec::from(timeout.min(RING_WAIT_MAX));
         let args = types::SubmitArgs::new().timespec(&timeout);
         self.ring.submitter().submit_with_args(1, &args).map(drop)
     }

@@ -224,6 +224,36 @@ fn an_engine_dropped_with_reads_in_flight_returns_its_buffers() {
 }
 
 #[test]
+fn one_may_wait_for_ever_or_not_at_all() {
+    let sample = sample(100_000);
+    let file = sample.open();
+    for mut engine in engines_with(|options| options.buffers = 1) {
+        assert!(engine.poll().unwrap().is_none());
+        accept(engine.submit(&file, 0, 100_000));
+        let blob = engine.wait(Duration::MAX).unwrap().unwrap().result.unwrap();
+        let pool = engine.pool().clone();
+        let waiters: Vec<_> = (0..3)
+            .map(|_| {
+                let pool = pool.clone();
+                std::thread::spawn(move || pool.wait_free(Duration::MAX))
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(20));
+        drop(blob);
+        assert!(waiters.into_iter().all(|waiter| waiter.join().unwrap()));
+        accept(engine.submit(&file, 0, 100_000));
+        let started = std::time::Instant::now();
+        let completion = loop {
+            if let Some(completion) = engine.poll().unwrap() {
+                break completion;
+            }
+            assert!(started.elapsed() < PATIENCE);
+        };
+        assert_eq!(completion.result.unwrap()[..], sample.bytes[..]);
+    }
+}
+
+#[test]
 fn bytes_can_be_changed_in_place() {
     let sample = sample(9000);
     let file = sample.open();
