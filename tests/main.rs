@@ -1,4 +1,6 @@
 //! The one integration-test binary.
 
 mod inspect;
+mod oracle;
+mod support;
 mod tidy;

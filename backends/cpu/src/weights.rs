@@ -102,12 +102,6 @@ impl Weights {
         view.row_i32(row, out).expect("id tables are I32, checked when the file was bound");
     }
 
-    /// Rows of a plain matrix.
-    pub fn rows(&self, id: WeightId) -> usize {
-        let one = |piece: &&Piece| piece.expert == 0;
-        self.placement.pieces(id).iter().filter(one).map(|piece| piece.rows.len()).sum()
-    }
-
     /// One result for each product, \[rows\]\[columns\]. All products share one parallel pass.
     pub fn products(&self, products: &[Product<'_>]) -> Vec<Vec<f32>> {
         let size = |product: &Product<'_>| product.rows.len() * product.columns.len();

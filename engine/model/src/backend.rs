@@ -85,7 +85,9 @@ pub enum BackendError {
     #[error("no such {0}")]
     Unknown(&'static str),
     /// The device stopped working.
-    #[error("the device failed: {0}; restart ds4, or choose another one with --backend or --device")]
+    #[error(
+        "the device failed: {0}; restart ds4, or choose another one with --backend or --device"
+    )]
     Device(String),
 }
 
@@ -140,8 +142,12 @@ pub trait Backend: Send {
 
     /// The tail of a lane of `length` tokens as a record: for each layer the live raw rows, oldest first, plane by plane
     /// of a row, then the live compressor sums as little-endian f32 (`KvLayout::tail_record_bytes`).
-    fn read_tail(&mut self, pool: PoolId, lane: u32, length: usize)
-    -> Result<Vec<u8>, BackendError>;
+    fn read_tail(
+        &mut self,
+        pool: PoolId,
+        lane: u32,
+        length: usize,
+    ) -> Result<Vec<u8>, BackendError>;
 
     /// Makes a lane one of `length` tokens from such a record.
     fn write_tail(

@@ -147,7 +147,13 @@ impl Builder {
     }
 
     /// A new buffer.
-    pub fn buffer(&mut self, label: &str, rows: Rows, dims: &[usize], element: Element) -> BufferId {
+    pub fn buffer(
+        &mut self,
+        label: &str,
+        rows: Rows,
+        dims: &[usize],
+        element: Element,
+    ) -> BufferId {
         let name = format!("{}{label}", self.scope);
         if self.buffers.iter().any(|buffer| buffer.name == name) {
             self.fail(label, "two buffers of this name".into());

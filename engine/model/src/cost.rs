@@ -9,6 +9,7 @@ use std::ops::{Add, AddAssign};
 
 use ds4_format::quant::Quant;
 
+use crate::buffer::{BufferId, Rows};
 use crate::inventory::{WeightId, WeightSpec, inventory};
 use crate::kv::{KvError, KvLayout};
 use crate::op::{ExpertChoice, Op, Region};
@@ -91,7 +92,8 @@ impl<'a> CostModel<'a> {
                 matrix(*function, self.row_count(*streams, t))
             }
             Op::ExpertsUp { gate, up, .. } => {
-                self.experts(*gate, t, shape.experts_used) + self.experts(*up, t, shape.experts_used)
+                self.experts(*gate, t, shape.experts_used)
+                    + self.experts(*up, t, shape.experts_used)
             }
             Op::ExpertsDown { down, .. } => self.experts(*down, t, shape.experts_used),
             Op::Compress { ape, .. } => {
@@ -106,14 +108,15 @@ impl<'a> CostModel<'a> {
                 let per_row = 2 * (shape.index_dim * shape.index_heads) as u64;
                 Cost { kv_bytes: visible * row as u64, flops: visible * per_row, ..Cost::default() }
             }
-            Op::Attend { layer, selected, window, .. } => {
+            Op::Attend { layer, selected, sinks, window, .. } => {
                 let kv = &self.kv.layers[*layer];
                 let visible = kv.visible(position);
                 let picked = selected.map_or(visible, |_| visible.min(shape.index_top_k));
                 let read = ((picked + (position + 1).min(*window)) * rows) as u64;
                 let per_row = 4 * (shape.heads * shape.head_dim) as u64;
                 let kv_bytes = read * kv.attention.row_bytes() as u64;
-                Cost { kv_bytes, flops: read * per_row, ..Cost::default() }
+                let weight_bytes = sinks.map_or(0, |sinks| self.weight_bytes(sinks));
+                Cost { weight_bytes, kv_bytes, flops: read * per_row }
             }
             op => {
                 let bytes = |id: &WeightId| self.weight_bytes(*id);
@@ -124,11 +127,11 @@ impl<'a> CostModel<'a> {
     }
 
     /// Rows of a buffer in a step of `t` tokens of one lane.
-    fn row_count(&self, id: crate::buffer::BufferId, t: u64) -> u64 {
+    fn row_count(&self, id: BufferId, t: u64) -> u64 {
         match self.plan.buffer(id).rows {
-            crate::buffer::Rows::Step => t,
-            crate::buffer::Rows::Logits => {
-                t.min(self.plan.rows_max(crate::buffer::Rows::Logits) as u64)
+            Rows::Step => t,
+            Rows::Logits => {
+                t.min(self.plan.rows_max(Rows::Logits) as u64)
             }
         }
     }

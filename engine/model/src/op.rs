@@ -375,11 +375,12 @@ impl Op {
 
     /// Buffers and weights of this op, in the order of its fields. Cache regions and step inputs are not listed.
     pub fn operands(&self) -> Operands {
-        let lists = |reads: &[BufferId], writes: &[BufferId], weights: &[Option<WeightId>]| Operands {
-            reads: reads.to_vec(),
-            writes: writes.to_vec(),
-            weights: weights.iter().flatten().copied().collect(),
-        };
+        let lists =
+            |reads: &[BufferId], writes: &[BufferId], weights: &[Option<WeightId>]| Operands {
+                reads: reads.to_vec(),
+                writes: writes.to_vec(),
+                weights: weights.iter().flatten().copied().collect(),
+            };
         match *self {
             Op::Embed { table, streams } => lists(&[], &[streams], &[Some(table)]),
             Op::HyperMix { streams, function, mix, .. } => {

@@ -17,31 +17,31 @@ pub use metadata::ARCHITECTURE;
 /// Notation of spec/model.md in brackets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
-    /// Trunk layers [L].
+    /// Trunk layers \[L\].
     pub layers: usize,
-    /// Width of one residual stream [D].
+    /// Width of one residual stream \[D\].
     pub hidden: usize,
-    /// Vocabulary entries [V].
+    /// Vocabulary entries \[V\].
     pub vocab: usize,
     /// Longest context the checkpoint was made for, in tokens.
     pub context: usize,
-    /// Query heads [H].
+    /// Query heads \[H\].
     pub heads: usize,
-    /// Width of a head, and of the one key-value row [dh].
+    /// Width of a head, and of the one key-value row \[dh\].
     pub head_dim: usize,
-    /// Rotary dimensions: the last ones of a head and of an indexer head [dr].
+    /// Rotary dimensions: the last ones of a head and of an indexer head \[dr\].
     pub rope_dim: usize,
     /// Rank of the query projection.
     pub q_rank: usize,
     /// Rank of the output projection of one group.
     pub o_rank: usize,
-    /// Output groups [G].
+    /// Output groups \[G\].
     pub o_groups: usize,
-    /// Routed experts [E].
+    /// Routed experts \[E\].
     pub experts: usize,
     /// Routed experts active for a token.
     pub experts_used: usize,
-    /// Inner width of a routed expert and of the shared one [F].
+    /// Inner width of a routed expert and of the shared one \[F\].
     pub ffn: usize,
     /// The first layers, whose experts come from a token table.
     pub hash_layers: usize,
@@ -55,7 +55,7 @@ pub struct Shape {
     pub index_dim: usize,
     /// Compressed rows the indexer selects.
     pub index_top_k: usize,
-    /// Residual streams [N]; always 4.
+    /// Residual streams \[N\]; always 4.
     pub streams: usize,
     /// Column normalisations of the Sinkhorn iteration.
     pub sinkhorn_iterations: usize,

@@ -120,7 +120,9 @@ pub struct StepInputs {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum StepError {
     /// No rows, or more than the class holds.
-    #[error("the step has {rows} rows in {runs} runs, the program takes 1..={rows_max} rows in at most {lanes_max} runs")]
+    #[error(
+        "the step has {rows} rows in {runs} runs, the program takes 1..={rows_max} rows in at most {lanes_max} runs"
+    )]
     Size {
         /// rows of the step
         rows: usize,
@@ -142,7 +144,9 @@ pub enum StepError {
         context: usize,
     },
     /// The page table is too short or names a page the pool does not have.
-    #[error("lane {lane}: the page table has {pages} pages of a pool of {pool_pages}; position {end} needs {needed} distinct ones")]
+    #[error(
+        "lane {lane}: the page table has {pages} pages of a pool of {pool_pages}; position {end} needs {needed} distinct ones"
+    )]
     Pages {
         /// lane
         lane: u32,

@@ -69,13 +69,7 @@ pub fn index(b: &mut Builder, layer: usize, x: BufferId, latent: BufferId) -> Op
 }
 
 /// Rows pooled by this step, normed and rotated at their window's first position \[T, dim\]; zeros where no window closes.
-fn pooled(
-    b: &mut Builder,
-    layer: usize,
-    x: BufferId,
-    names: &Compressor,
-    dim: usize,
-) -> BufferId {
+fn pooled(b: &mut Builder, layer: usize, x: BufferId, names: &Compressor, dim: usize) -> BufferId {
     let ratio = b.shape().ratios[layer];
     let label = |suffix: &str| format!("{}_{suffix}", names.prefix);
     let kv = b.matmul(&label("kv"), x, names.kv, 1);

@@ -1,0 +1,4 @@
+//! One helper for each boundary that tests cross.
+
+pub mod case;
+pub mod check_case;
