@@ -4,6 +4,7 @@
 //! `DS4_ORACLE_CHAT` or `../shared/oracle/chat`; without the latter, the first lines of it that
 //! stand in `tests/data/chat`. `DS4_TEXT_FULL=1` runs the long forms.
 
+mod cli;
 mod dsml;
 mod parse;
 mod render;

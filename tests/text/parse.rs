@@ -1,3 +1,5 @@
+//! Turns of the model, well-formed and not, against the official parser.
+
 use ds4_text::json::Value;
 use ds4_text::{AssistantTurn, TurnEnd, TurnEvent, TurnOptions, TurnReader};
 

@@ -1,3 +1,5 @@
+//! Conversations to prompts, against the official encoder.
+
 use ds4_text::chat::{self, Conversation, Prompt, RenderOptions};
 use ds4_text::json::Value;
 use ds4_text::{Special, Tokenizer};

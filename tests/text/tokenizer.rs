@@ -1,3 +1,5 @@
+//! The tokenizer against the official one, and its cost.
+
 use std::time::Duration;
 
 use ds4_text::{Piece, Special, Tokenizer, VocabularyMetadata};
