@@ -3,4 +3,5 @@
 mod inspect;
 mod oracle;
 mod support;
+mod text;
 mod tidy;
