@@ -83,8 +83,8 @@ pub fn fp8_block_encode(block: &[f32; FP8_BLOCK]) -> ([u8; FP8_BLOCK], u8) {
     let scale = power_of_two_ceil(amax, FP8_TOP_MANTISSA, 8);
     let codes = block.map(|value| {
         let bits = value.to_bits();
-        let magnitude = (bits & MAGNITUDE).min(FP8_AMAX_MAX);
-        let code = round_magnitude::<3, -6>(magnitude, scale);
+        // The scale makes room for every finite value; what is beyond gets the largest code.
+        let code = round_magnitude::<3, -6>(bits & MAGNITUDE, scale);
         (code.min(0x7e) | bits >> 31 << 7) as u8
     });
     (codes, (scale + 127) as u8)
@@ -106,8 +106,7 @@ pub fn fp4_block_encode(block: &[f32; FP4_BLOCK]) -> ([u8; FP4_BLOCK / 2], u8) {
     let scale = power_of_two_ceil(amax, FP4_TOP_MANTISSA, 2);
     let code = |value: f32| {
         let bits = value.to_bits();
-        let magnitude = (bits & MAGNITUDE).min(FP4_AMAX_MAX);
-        round_magnitude::<1, 0>(magnitude, scale).min(7) | bits >> 31 << 3
+        round_magnitude::<1, 0>(bits & MAGNITUDE, scale).min(7) | bits >> 31 << 3
     };
     let mut nibbles = [0; FP4_BLOCK / 2];
     for (byte, [low, high]) in nibbles.iter_mut().zip(block.as_chunks().0) {

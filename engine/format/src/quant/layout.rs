@@ -245,6 +245,14 @@ impl MatrixLayout {
         &self.planes[..self.quant.planes().len()]
     }
 
+    /// Whether the rows of every plane follow each other without padding.
+    #[inline(always)]
+    pub fn is_contiguous(&self) -> bool {
+        let blocks = to_u64(self.width / self.quant.block_len());
+        let specs = self.quant.planes().iter().zip(self.spans());
+        specs.into_iter().all(|(spec, span)| span.row_stride == blocks * to_u64(spec.block_bytes))
+    }
+
     /// Where rows `first..first + count` of plane `index` lie: the part of the device matrix that
     /// [`repack_planes`] fills with these rows.
     ///

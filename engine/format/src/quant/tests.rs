@@ -334,6 +334,8 @@ fn published_tensors_are_no_larger_on_devices() {
             assert!(!spec.row_aligned || span.row_stride.is_multiple_of(16));
         }
     }
+    let odd = MatrixLayout::new(Quant::F16, 3, 9).unwrap();
+    assert_eq!((odd.plane(0).row_stride, odd.bytes()), (32, 96), "plain rows are padded");
     let pro_down = MatrixLayout::new(Quant::IQ2_XXS, 3_072, 7_168).unwrap();
     assert_eq!(pro_down.plane(1).row_stride, 56);
     assert_eq!(pro_down.bytes(), pro_down.file_bytes());

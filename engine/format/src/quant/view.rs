@@ -42,22 +42,65 @@ impl<'a> MatrixView<'a> {
     /// If the matrix has no such row or blocks, or `out` is not whole blocks.
     #[inline(always)]
     pub fn decode_block_range(&self, row: usize, first_block: usize, out: &mut [f32]) {
-        let quant = self.layout.quant;
-        assert!(out.len().is_multiple_of(quant.block_len()), "output is not whole blocks");
-        let blocks = out.len() / quant.block_len();
-        let plane = |index: usize| self.plane_blocks(index, row, first_block, blocks);
-        match quant {
-            Quant::F32 => decode::f32_row(plane(0), out),
-            Quant::F16 => decode::f16_row(plane(0), out),
-            Quant::BF16 => decode::bf16_row(plane(0), out),
-            Quant::I32 => decode::i32_row(plane(0), out),
-            Quant::Q8_0 => decode::q8_0(plane(0), plane(1), out),
-            Quant::Q4_0 => decode::q4_0(plane(0), plane(1), out),
-            Quant::Q2_K => decode::q2_k(plane(0), plane(1), plane(2), out),
-            Quant::Q4_K => decode::q4_k(plane(0), plane(1), plane(2), out),
-            Quant::IQ2_XXS => decode::iq2_xxs(plane(0), plane(1), out),
-            Quant::MXFP4 => decode::mxfp4(plane(0), plane(1), out),
+        let block_len = self.layout.quant.block_len();
+        assert!(out.len().is_multiple_of(block_len), "output is not whole blocks");
+        let blocks = out.len() / block_len;
+        self.decode(out, row, first_block, blocks);
+    }
+
+    /// Decodes whole rows from `first_row` into `out`, \[rows\]\[width\]. Where the rows of every plane
+    /// follow each other without padding it is one run of blocks: narrow matrices are decoded at the
+    /// speed of wide ones.
+    ///
+    /// # Panics
+    /// If the matrix has no such rows or `out` is not whole rows.
+    #[inline(always)]
+    pub fn decode_rows(&self, first_row: usize, out: &mut [f32]) {
+        let (layout, quant) = (self.layout, self.layout.quant);
+        assert!(out.len().is_multiple_of(layout.width), "output is not whole rows");
+        let rows = out.len() / layout.width;
+        if rows > 1 && layout.is_contiguous() {
+            assert!(first_row + rows <= layout.rows, "rows beyond the matrix");
+            let blocks = out.len() / quant.block_len();
+            self.decode(out, first_row, 0, blocks);
+        } else {
+            for (i, row) in out.chunks_exact_mut(layout.width).enumerate() {
+                self.decode_row(first_row + i, row);
+            }
         }
+    }
+
+    /// Decodes a run of blocks that may go on in the next rows of a contiguous matrix.
+    #[inline(always)]
+    fn decode(&self, out: &mut [f32], row: usize, first_block: usize, blocks: usize) {
+        // A macro and not a closure: a closure is not inlined into the callers' instruction set.
+        macro_rules! plane {
+            ($index:literal) => {
+                self.run($index, row, first_block, blocks)
+            };
+        }
+        match self.layout.quant {
+            Quant::F32 => decode::f32_row(plane!(0), out),
+            Quant::F16 => decode::f16_row(plane!(0), out),
+            Quant::BF16 => decode::bf16_row(plane!(0), out),
+            Quant::I32 => decode::i32_row(plane!(0), out),
+            Quant::Q8_0 => decode::q8_0(plane!(0), plane!(1), out),
+            Quant::Q4_0 => decode::q4_0(plane!(0), plane!(1), out),
+            Quant::Q2_K => decode::q2_k(plane!(0), plane!(1), plane!(2), out),
+            Quant::Q4_K => decode::q4_k(plane!(0), plane!(1), plane!(2), out),
+            Quant::IQ2_XXS => decode::iq2_xxs(plane!(0), plane!(1), out),
+            Quant::MXFP4 => decode::mxfp4(plane!(0), plane!(1), out),
+        }
+    }
+
+    /// The bytes of a run of blocks of one plane.
+    #[inline(always)]
+    fn run(&self, plane: usize, row: usize, first_block: usize, blocks: usize) -> &'a [u8] {
+        let span = self.layout.plane(plane);
+        let block_bytes = self.layout.quant.planes()[plane].block_bytes;
+        let start =
+            to_usize(span.offset) + row * to_usize(span.row_stride) + first_block * block_bytes;
+        &self.bytes[start..start + blocks * block_bytes]
     }
 
     /// Copies row `row` of an index table into `out`, of `width` elements.
@@ -99,11 +142,7 @@ impl<'a> MatrixView<'a> {
             first_block <= row_blocks && blocks <= row_blocks - first_block,
             "blocks {first_block}..+{blocks} of a row of {row_blocks} blocks"
         );
-        let span = layout.plane(index);
-        let block_bytes = layout.quant.planes()[index].block_bytes;
-        let start =
-            to_usize(span.offset) + row * to_usize(span.row_stride) + first_block * block_bytes;
-        &self.bytes[start..start + blocks * block_bytes]
+        self.run(index, row, first_block, blocks)
     }
 }
 
