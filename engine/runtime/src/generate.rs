@@ -1,45 +1,256 @@
-//! The token loop: prefill a prompt in chunks, then decode.
+//! The token loop: prefill in chunks, then decode, one step ahead of the host where nothing forbids it.
 
 use std::time::{Duration, Instant};
 
+use ds4_model::kv::PAGE_TOKENS;
 use ds4_model::plan::LogitRows;
-use ds4_model::step::{CancelToken, Sampling, Token};
+use ds4_model::step::{CancelToken, Sampled, Sampling, Token};
 
-use crate::engine::{Engine, EngineError, Extend, LaneId};
+use crate::engine::{Engine, EngineError, Extend, LaneId, Pending};
 
 /// What a run did and how fast.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Summary {
-    /// Tokens of the prompt.
-    pub prompt_tokens: usize,
+pub struct Metrics {
+    /// Tokens prefilled.
+    pub prefilled: usize,
     /// Time until the first token was known.
     pub prefill: Duration,
     /// Tokens generated, the first included.
     pub generated: usize,
-    /// Time of the decode steps (all tokens but the first).
+    /// Time from the first to the last token.
     pub decode: Duration,
     /// Bytes that the decode steps had to read, by the cost model.
     pub decode_bytes: u64,
-    /// FNV-1a of the bits of the last logits.
-    pub logits_hash: u64,
+    /// FNV-1a of the bits of the last logits, if asked for.
+    pub logits_hash: Option<u64>,
 }
 
-impl Summary {
-    /// Decoded tokens per second.
-    pub fn tokens_per_second(&self) -> f64 {
+impl Metrics {
+    /// Prefilled tokens per second.
+    pub fn prefill_rate(&self) -> f64 {
+        self.prefilled as f64 / self.prefill.as_secs_f64()
+    }
+
+    /// Decoded tokens per second; not a number below two tokens.
+    pub fn decode_rate(&self) -> f64 {
         self.generated.saturating_sub(1) as f64 / self.decode.as_secs_f64()
     }
 
     /// Bytes per second of the decode steps.
-    pub fn bytes_per_second(&self) -> f64 {
+    pub fn decode_bandwidth(&self) -> f64 {
         self.decode_bytes as f64 / self.decode.as_secs_f64()
     }
 }
 
-/// Prefills `prompt` on a lane and generates at most `limit` tokens. `each` is given every token and says whether to go on.
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// No more tokens.
+    Stop,
+}
+
+/// What decides about the tokens of a sequence while it runs.
+pub trait Driver {
+    /// How to draw the next token after those taken and those of which `looks_ahead` was asked.
+    fn sampling(&mut self) -> Sampling;
+
+    /// Whether `sampling` for the token after the next one can be told before the next one is known.
+    fn looks_ahead(&self) -> bool;
+
+    /// A token was drawn; it is not in the cache yet.
+    fn take(&mut self, sampled: &Sampled) -> Flow;
+
+    /// Whether the tail is wanted at multiples of a page: then steps end there.
+    fn wants_tails(&self) -> bool {
+        false
+    }
+
+    /// Nothing is in flight; the lane holds `length` tokens, the prompt or more only if `take` was called.
+    ///
+    /// # Errors
+    /// Of the engine.
+    fn settled(&mut self, _engine: &mut Engine, _length: usize) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// A part of the prompt is in the cache, but not all.
+    fn prefilling(&mut self, _length: usize) -> Flow {
+        Flow::Continue
+    }
+}
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Run<'a> {
+    /// On which lane.
+    pub lane: LaneId,
+    /// What is to be added to the lane before the first token is drawn; not empty.
+    pub prompt: &'a [u32],
+    /// Tokens to generate at most; at least 1.
+    pub limit: usize,
+    /// Compute `Metrics::logits_hash`: copies all logits to the host.
+    pub hash_logits: bool,
+}
+
+/// Why a run ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// The driver said so.
+    Driver,
+    /// The limit of tokens.
+    Limit,
+    /// The context is full.
+    Context,
+}
+
+/// Runs a sequence to its end. All tokens but the last one drawn are in the lane afterwards.
+///
+/// Up to two steps are in flight: the second takes the token that the first one samples, on the device. If the driver stops at
+/// that token, the second step is taken back by the slack of the cache. Answers do not depend on it.
 ///
 /// # Errors
-/// Of the engine; `BackendError::Cancelled` after `cancel`.
+/// Of the engine; `BackendError::Cancelled` after `cancel`. The lane must be reset or restored then.
+pub fn run(
+    engine: &mut Engine,
+    run: &Run<'_>,
+    driver: &mut dyn Driver,
+    cancel: &CancelToken,
+    metrics: &mut Metrics,
+) -> Result<RunEnd, EngineError> {
+    let start = Instant::now();
+    let Some(mut pending) = prefill(engine, run, driver, cancel, metrics)? else {
+        metrics.prefill = start.elapsed();
+        return Ok(RunEnd::Driver);
+    };
+    let (first, context) = (engine.length(run.lane)?, engine.options.context);
+    let mut first_token = None;
+    let end = loop {
+        let length = engine.length(run.lane)?;
+        let left = match () {
+            () if metrics.generated + 1 >= run.limit => Err(RunEnd::Limit),
+            () if length >= context => Err(RunEnd::Context),
+            () => Ok(()),
+        };
+        // The tail of a whole page must be read before the next step changes it.
+        let tail = driver.wants_tails() && length.is_multiple_of(PAGE_TOKENS);
+        let ahead = left.is_ok() && engine.options.slack > 0 && driver.looks_ahead() && !tail;
+        let ahead = if ahead { Some(decode(engine, run, driver, cancel)?) } else { None };
+        let sampled = match wait(engine, pending, metrics) {
+            Ok(sampled) => sampled,
+            Err(error) => {
+                // It runs on a lane that is of no use any more; its result is neither.
+                ahead.map(|ahead| engine.wait(ahead).is_ok());
+                return Err(error);
+            }
+        };
+        match first_token {
+            Some(since) => metrics.decode = Instant::elapsed(&since),
+            None => {
+                metrics.prefill = start.elapsed();
+                first_token = Some(Instant::now());
+            }
+        }
+        metrics.generated += 1;
+        let flow = driver.take(&sampled);
+        if flow == Flow::Stop || left.is_err() {
+            if let Some(ahead) = ahead {
+                engine.wait(ahead)?;
+                engine.rewind(run.lane, length)?;
+            }
+            driver.settled(engine, length)?;
+            let own = if flow == Flow::Stop { Ok(()) } else { left };
+            break own.err().unwrap_or(RunEnd::Driver);
+        }
+        pending = match ahead {
+            Some(ahead) => ahead,
+            None => {
+                driver.settled(engine, length)?;
+                decode(engine, run, driver, cancel)?
+            }
+        };
+    };
+    let steps = metrics.generated - 1;
+    metrics.decode_bytes = engine.decode_cost(first..first + steps)?.bytes();
+    Ok(end)
+}
+
+/// Runs all of the prompt but the step that samples, and starts that one. `None` if the driver stopped before.
+fn prefill(
+    engine: &mut Engine,
+    run: &Run<'_>,
+    driver: &mut dyn Driver,
+    cancel: &CancelToken,
+    metrics: &mut Metrics,
+) -> Result<Option<Pending>, EngineError> {
+    let keep: &[&str] = if run.hash_logits { &["logits"] } else { &[] };
+    let mut rest = run.prompt;
+    loop {
+        let length = engine.length(run.lane)?;
+        let rows = step_rows(length, rest.len(), engine.options.chunk, driver.wants_tails());
+        let (own, after) = rest.split_at(rows);
+        rest = after;
+        metrics.prefilled += rows;
+        let tokens = own.iter().copied().map(Token::Id).collect();
+        let mut extend = Extend { lane: run.lane, tokens, sampling: None };
+        if rest.is_empty() {
+            extend.sampling = Some(driver.sampling());
+            return engine.submit(&[extend], LogitRows::Last, keep, cancel).map(Some);
+        }
+        engine.extend(&[extend], LogitRows::None, &[], cancel)?;
+        let length = engine.length(run.lane)?;
+        driver.settled(engine, length)?;
+        if driver.prefilling(length) == Flow::Stop {
+            return Ok(None);
+        }
+    }
+}
+
+/// Rows of the next prefill step. Steps end on an absolute grid, so that any resume cuts the same way (design 4b); with `tails`
+/// the last whole page before the end ends one too.
+fn step_rows(length: usize, left: usize, chunk: usize, tails: bool) -> usize {
+    let end = length + left;
+    let grid = length + chunk - length % chunk;
+    let page = (end - 1) / PAGE_TOKENS * PAGE_TOKENS;
+    if grid < end {
+        grid - length
+    } else if tails && page > length {
+        page - length
+    } else {
+        left
+    }
+}
+
+fn decode(
+    engine: &mut Engine,
+    run: &Run<'_>,
+    driver: &mut dyn Driver,
+    cancel: &CancelToken,
+) -> Result<Pending, EngineError> {
+    let keep: &[&str] = if run.hash_logits { &["logits"] } else { &[] };
+    let sampling = Some(driver.sampling());
+    let extend = Extend { lane: run.lane, tokens: vec![Token::Sampled], sampling };
+    engine.submit(&[extend], LogitRows::Last, keep, cancel)
+}
+
+fn wait(
+    engine: &mut Engine,
+    pending: Pending,
+    metrics: &mut Metrics,
+) -> Result<Sampled, EngineError> {
+    let (mut result, _) = engine.wait(pending)?;
+    if let Some(value) = result.kept.first() {
+        metrics.logits_hash = Some(hash(&value.data));
+    }
+    result.sampled.pop().ok_or(EngineError::NothingSampled)
+}
+
+/// Prefills `prompt` on a lane and generates at most `limit` tokens with fixed parameters. `each` is given every token and says
+/// whether to go on.
+///
+/// # Errors
+/// As [`run`].
 pub fn generate(
     engine: &mut Engine,
     lane: LaneId,
@@ -47,53 +258,27 @@ pub fn generate(
     limit: usize,
     sampling: &Sampling,
     cancel: &CancelToken,
-    mut each: impl FnMut(u32) -> bool,
-) -> Result<Summary, EngineError> {
-    let mut summary = Summary { prompt_tokens: prompt.len(), ..Summary::default() };
-    let start = Instant::now();
-    let chunk = engine.options.chunk;
-    // Chunks end on an absolute grid, so that any resume cuts the same way (design 4b).
-    let mut rest = prompt;
-    let mut last = None;
-    while !rest.is_empty() && limit > 0 {
-        let length = engine.length(lane)?;
-        let (own, after) = rest.split_at(rest.len().min(chunk - length % chunk));
-        rest = after;
-        let tokens = own.iter().copied().map(Token::Id).collect();
-        let sampling = rest.is_empty().then(|| sampling.clone());
-        last = step(engine, Extend { lane, tokens, sampling }, cancel, &mut summary)?;
-    }
-    summary.prefill = start.elapsed();
-    while let Some(token) = last.take() {
-        summary.generated += 1;
-        if !each(token) || summary.generated == limit {
-            break;
+    each: impl FnMut(u32) -> bool,
+) -> Result<Metrics, EngineError> {
+    struct Fixed<'a, F>(&'a Sampling, F);
+    impl<F: FnMut(u32) -> bool> Driver for Fixed<'_, F> {
+        fn sampling(&mut self) -> Sampling {
+            self.0.clone()
         }
-        let start = Instant::now();
-        let sampling = Some(sampling.clone());
-        let extend = Extend { lane, tokens: vec![Token::Sampled], sampling };
-        last = step(engine, extend, cancel, &mut summary)?;
-        summary.decode += start.elapsed();
+        fn looks_ahead(&self) -> bool {
+            true
+        }
+        fn take(&mut self, sampled: &Sampled) -> Flow {
+            if self.1(sampled.token.token) { Flow::Continue } else { Flow::Stop }
+        }
     }
-    let end = engine.length(lane)?;
-    let steps = summary.generated.saturating_sub(1);
-    summary.decode_bytes = engine.decode_cost(end - steps..end)?.bytes();
-    Ok(summary)
-}
-
-/// One step; the token it sampled, if it was to sample.
-fn step(
-    engine: &mut Engine,
-    extend: Extend,
-    cancel: &CancelToken,
-    summary: &mut Summary,
-) -> Result<Option<u32>, EngineError> {
-    let logits = if extend.sampling.is_some() { LogitRows::Last } else { LogitRows::None };
-    let (result, _) = engine.extend(&[extend], logits, &["logits"], cancel)?;
-    if let Some(value) = result.kept.first() {
-        summary.logits_hash = hash(&value.data);
+    let mut metrics = Metrics::default();
+    if prompt.is_empty() || limit == 0 {
+        return Ok(metrics);
     }
-    Ok(result.sampled.first().map(|sampled| sampled.token.token))
+    let what = Run { lane, prompt, limit, hash_logits: true };
+    run(engine, &what, &mut Fixed(sampling, each), cancel, &mut metrics)?;
+    Ok(metrics)
 }
 
 /// FNV-1a (64 bits) over the bits of the values: equal runs show equal hashes.
@@ -102,4 +287,32 @@ pub fn hash(values: &[f32]) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::step_rows;
+
+    /// Lengths at which the steps of a prefill end.
+    fn ends(mut length: usize, end: usize, chunk: usize, tails: bool) -> Vec<usize> {
+        let mut ends = Vec::new();
+        while length < end {
+            length += step_rows(length, end - length, chunk, tails);
+            ends.push(length);
+        }
+        ends
+    }
+
+    #[test]
+    fn steps_end_on_an_absolute_grid() {
+        assert_eq!(ends(0, 100, 2048, true), [100]);
+        assert_eq!(ends(0, 128, 2048, true), [128]);
+        assert_eq!(ends(0, 129, 2048, true), [128, 129]);
+        assert_eq!(ends(0, 5000, 2048, true), [2048, 4096, 4992, 5000]);
+        assert_eq!(ends(0, 5000, 2048, false), [2048, 4096, 5000]);
+        // Resumed in the middle: the same ends from there on.
+        assert_eq!(ends(3000, 5000, 2048, true), [4096, 4992, 5000]);
+        assert_eq!(ends(4992, 5000, 2048, true), [5000]);
+        assert_eq!(ends(5, 20, 7, false), [7, 14, 20]);
+    }
 }

@@ -25,9 +25,9 @@ impl FreePages {
         true
     }
 
-    /// Gives pages back.
-    pub fn release(&mut self, table: &mut Vec<u32>) {
-        self.0.extend(table.drain(..).rev());
+    /// Gives all pages after the first `keep` back.
+    pub fn shrink(&mut self, table: &mut Vec<u32>, keep: usize) {
+        self.0.extend(table.drain(keep.min(table.len())..).rev());
     }
 }
 
@@ -43,8 +43,12 @@ mod tests {
         assert_eq!((a.as_slice(), b.as_slice(), free.len()), (&[0, 2][..], &[1][..], 0));
         assert!(!free.grow(&mut b, 2));
         assert_eq!(b, [1]);
-        free.release(&mut a);
+        free.shrink(&mut a, 1);
+        assert_eq!((a.as_slice(), free.len()), (&[0][..], 1));
+        free.shrink(&mut a, 0);
         assert!(free.grow(&mut b, 3));
         assert_eq!(b, [1, 0, 2]);
+        free.shrink(&mut b, 7);
+        assert_eq!(b.len(), 3);
     }
 }
