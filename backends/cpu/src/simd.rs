@@ -69,7 +69,7 @@ macro_rules! kernel {
 }
 
 kernel! {
-    /// out\[row - rows.start\]\[c\] = row . columns\[c\], for rows of one matrix. `scratch`: one row, \[width\].
+    /// out\[row - rows.start\]\[c\] = row . columns\[c\], for rows of one matrix. `scratch`: some whole rows.
     pub fn rows_dot(
         view: MatrixView<'_>,
         rows: Range<usize>,
@@ -77,10 +77,16 @@ kernel! {
         scratch: &mut [f32],
         out: &mut [f32],
     ) {
-        for (row, out) in rows.zip(out.chunks_exact_mut(columns.len())) {
-            view.decode_row(row, scratch);
-            for (out, column) in out.iter_mut().zip(columns) {
-                *out = math::dot(scratch, column);
+        let width = view.layout().width();
+        let together = scratch.len() / width;
+        for (i, out) in out.chunks_mut(together * columns.len()).enumerate() {
+            let decoded = &mut scratch[..out.len() / columns.len() * width];
+            view.decode_rows(rows.start + i * together, decoded);
+            let each = decoded.chunks_exact(width).zip(out.chunks_exact_mut(columns.len()));
+            for (row, out) in each {
+                for (out, column) in out.iter_mut().zip(columns) {
+                    *out = math::dot(row, column);
+                }
             }
         }
     }

@@ -13,7 +13,10 @@ use rayon::prelude::*;
 use crate::simd;
 
 /// Multiply-adds that a thread takes at a time. Handing over a task costs a few microseconds; this many take about 20.
-const TASK_WORK: usize = 1 << 16;
+const TASK_WORK: usize = 1 << 14;
+
+/// Entries decoded at a time: rows of 256 come 16 together, rows of 4,096 and more alone, and both stay in the first-level cache.
+const SCRATCH_LEN: usize = 1 << 12;
 
 /// The chunks of a placement.
 pub struct Weights {
@@ -128,7 +131,8 @@ impl Weights {
             }
         }
         let run = |scratch: &mut Vec<f32>, (piece, rows, columns, out): Task<'_>| {
-            scratch.resize(piece.layout.width(), 0.0);
+            let width = piece.layout.width();
+            scratch.resize((SCRATCH_LEN / width).clamp(1, rows.len()) * width, 0.0);
             simd::rows_dot(self.view(piece), rows, columns, scratch, out);
         };
         if work < 2 * TASK_WORK {

@@ -130,9 +130,7 @@ impl<'a> CostModel<'a> {
     fn row_count(&self, id: BufferId, t: u64) -> u64 {
         match self.plan.buffer(id).rows {
             Rows::Step => t,
-            Rows::Logits => {
-                t.min(self.plan.rows_max(Rows::Logits) as u64)
-            }
+            Rows::Logits => t.min(self.plan.rows_max(Rows::Logits) as u64),
         }
     }
 

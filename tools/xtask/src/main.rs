@@ -10,8 +10,10 @@ Usage: cargo xtask COMMAND
 
 Commands:
   check   the rules of this repository that no compiler checks (ARCHITECTURE.md)
-  sparse-model --shape flash|pro --profile q2|q4|q2-q4|mxfp4|q2-aproj-q4|q4-aproj-q4 OUT.gguf
-          a model file with the real directory and a hole where the weights would be
+  sparse-model --shape flash|pro|nano --profile q2|q4|q2-q4|mxfp4|q2-aproj-q4|q4-aproj-q4
+               [--layers N] [--random SEED] OUT.gguf
+          a model file with the real directory and a hole where the weights would be,
+          or random weights of the right size
 ";
 
 fn main() -> ExitCode {

@@ -5,6 +5,9 @@ use ds4_format::gguf::{Array, GgufError, GgufWriter, StringArray, Value};
 use super::{Profile, inventory};
 use crate::shape::Shape;
 
+mod weights;
+pub use weights::{Random, random_rows};
+
 /// A file that is all directory: `header`, then a hole up to `file_bytes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SparseModel {
@@ -16,6 +19,8 @@ pub struct SparseModel {
     pub tensor_bytes: u64,
     /// Number of tensors.
     pub tensors: usize,
+    /// Where each tensor starts in the file, in the order of `inventory`.
+    pub offsets: Vec<u64>,
 }
 
 /// Tokens with a fixed id in the real vocabulary (spec/chat.md 1.4).
@@ -51,7 +56,8 @@ pub fn sparse_model(shape: &Shape, profile: Profile) -> Result<SparseModel, Gguf
     let directory = writer.finish()?;
     let tensor_bytes = directory.tensor_bytes.iter().sum();
     let (header, file_bytes) = (directory.bytes, directory.file_bytes);
-    Ok(SparseModel { header, file_bytes, tensor_bytes, tensors: specs.len() })
+    let offsets = directory.offsets;
+    Ok(SparseModel { header, file_bytes, tensor_bytes, tensors: specs.len(), offsets })
 }
 
 /// A byte-level vocabulary without merges: the control tokens, the 256 bytes, and numbered words.

@@ -70,6 +70,31 @@ impl Shape {
         }
     }
 
+    /// The embedded demo model: every kind of layer and block, 24 million parameters.
+    pub fn nano() -> Self {
+        let layers = 8;
+        Self {
+            layers,
+            hidden: 256,
+            vocab: 4096,
+            heads: 8,
+            head_dim: 128,
+            q_rank: 256,
+            o_rank: 64,
+            o_groups: 4,
+            experts: 8,
+            experts_used: 2,
+            ffn: 256,
+            hash_layers: 2,
+            window: 64,
+            ratios: vec![0, 0, 4, 128, 4, 128, 4, 128],
+            index_heads: 4,
+            index_top_k: 64,
+            swiglu_clamp: vec![10.0; layers],
+            ..Self::flash()
+        }
+    }
+
     /// DeepSeek V4 PRO (spec/model.md 1.1 and 1.2).
     pub fn pro() -> Self {
         let layers = 61;
