@@ -1,7 +1,10 @@
 //! The tokenizer against the official one, and its cost.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use ds4_format::gguf::Gguf;
+use ds4_text::json::{self, Value};
 use ds4_text::{Piece, Special, Tokenizer, VocabularyMetadata};
 
 use super::{Random, Stopwatch, TOKENIZER, cached, full, ids, lines, root};
@@ -226,9 +229,54 @@ fn the_real_vocabulary_loads_quickly() {
     assert!(from_json <= limit, "{from_json:?}");
 }
 
-/// The pieces, ids and marker ids of the toy models' vocabularies, from their GGUF metadata in
-/// every form in which a file may have it.
+/// The folders of the toy models.
+fn toy_models() -> Vec<PathBuf> {
+    let shared = root().join("../shared/oracle/cases");
+    let folder = match std::env::var_os("DS4_ORACLE") {
+        Some(folder) => PathBuf::from(folder),
+        None if shared.is_dir() => shared,
+        None => root().join("tests/data/oracle"),
+    };
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("model.gguf").is_file() && path.join("tokenizer.json").is_file())
+        .collect()
+}
+
+/// The pieces, ids and marker ids of the toy models' vocabularies, with token types and without.
 #[test]
-fn small_vocabularies_from_their_parts() {
-    let _ = (root(), VocabularyMetadata::default());
+fn small_vocabularies_from_model_files() {
+    let models = toy_models();
+    assert!(!models.is_empty());
+    for folder in models {
+        let file = std::fs::read(folder.join("model.gguf")).unwrap();
+        let gguf = Gguf::parse(&file, file.len() as u64).unwrap();
+        let strings = |key| gguf.metadata.array_str(key).unwrap();
+        let types = gguf.metadata.array_i32("tokenizer.ggml.token_type").unwrap();
+        let vectors = std::fs::read_to_string(folder.join("tokenizer.json")).unwrap();
+        let vectors = json::parse(&vectors).unwrap();
+        for token_types in [Some(&types[..]), None] {
+            let tokenizer = Tokenizer::from_parts(
+                strings("tokenizer.ggml.tokens").iter(),
+                strings("tokenizer.ggml.merges").iter(),
+                &VocabularyMetadata { token_types, ..Default::default() },
+            )
+            .unwrap();
+            for vector in vectors.as_array().unwrap() {
+                let text = vector.get("text").and_then(Value::as_str).unwrap();
+                let field = |key| vector.get(key).unwrap();
+                let pieces: Vec<&str> =
+                    field("pieces").as_array().unwrap().iter().filter_map(Value::as_str).collect();
+                let found: Vec<&str> = ds4_text::split::pieces(text).collect();
+                assert_eq!(found, pieces, "{folder:?}: {text:?}");
+                assert_eq!(encode(&tokenizer, text), ids(field("ids")), "{folder:?}: {text:?}");
+                let rendered = ids(field("rendered_ids"));
+                assert_eq!(encode_raw(&tokenizer, text), rendered, "{folder:?}: {text:?}");
+            }
+            assert_eq!(tokenizer.bos(), Some(0));
+            assert_eq!(tokenizer.special(Special::Dsml), Some(types.len() as u32 - 1));
+            assert_eq!(tokenizer.special(Special::Title), None);
+        }
+    }
 }

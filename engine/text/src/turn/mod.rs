@@ -360,16 +360,16 @@ impl TurnReader {
         self.content(&rest, out);
     }
 
-    /// All of the buffer, without the beginning of a marked tag at its end: half a tag is no text.
+    /// All of the buffer, without the beginning of a tag at its end: half a tag is no text. A lone
+    /// `<` and what may be a tag of another language stays.
     fn take_without_partial_tag(&mut self) -> String {
         let (_, keep) = find_opening(&self.buffer, false, false, self.entities);
-        let marked = self.buffer.has_mark_from(keep);
         let text = self.buffer.take(self.buffer.text().len());
-        if !marked {
+        let (before, partial) = text.split_at_checked(keep).unwrap_or((&text, ""));
+        if !partial.contains('｜') {
             return text;
         }
-        let text = text.get(..keep).unwrap_or_default();
-        text.strip_suffix(SEPARATOR).unwrap_or(text).to_owned()
+        before.strip_suffix(SEPARATOR).unwrap_or(before).to_owned()
     }
 
     fn reasoning(&mut self, text: &str, out: &mut Vec<TurnEvent>) {
