@@ -113,6 +113,7 @@ const POLICIES: [Policy; 12] = [
             "clap",
             "clap_complete",
             "clap_mangen",
+            "ctrlc",
             "indicatif",
             "plotters",
             "ratatui",
@@ -134,7 +135,7 @@ const TEST_EXTERNAL: [&str; 7] =
     ["criterion", "libc", "proptest", "safetensors", "serde", "serde_json", "tempfile"];
 
 /// Folders with a manifest of their own outside the workspace.
-const OUTSIDE_WORKSPACE: [&str; 1] = ["tests/fuzz"];
+const OUTSIDE_WORKSPACE: [&str; 1] = ["fuzz"];
 
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let manifests = tree.sources().filter_map(|file| {

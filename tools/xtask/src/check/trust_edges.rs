@@ -11,6 +11,7 @@ pub const RULE: &str = "trust-edge";
 const EDGES: [&str; 11] = [
     "engine/format/src/bytes.rs",
     "engine/format/src/gguf/metadata.rs",
+    "engine/format/src/gguf/parser.rs",
     "engine/format/src/gguf/reader.rs",
     "engine/format/src/gguf/set.rs",
     "engine/model/src/inventory/bind.rs",
