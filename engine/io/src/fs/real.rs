@@ -201,7 +201,7 @@ impl Fs for RealFs {
     }
 }
 
-struct RealFile {
+pub(super) struct RealFile {
     file: File,
     path: String,
     writable: bool,
@@ -209,7 +209,7 @@ struct RealFile {
 }
 
 impl RealFile {
-    fn boxed(file: File, path: &str, writable: bool) -> Box<dyn FsFile> {
+    pub fn boxed(file: File, path: &str, writable: bool) -> Box<dyn FsFile> {
         Box::new(Self { file, path: path.to_owned(), writable, abandoned: false })
     }
 

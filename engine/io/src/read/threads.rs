@@ -246,3 +246,25 @@ fn read_blob(
     }
     Ok(Blob::new(buffer, wanted))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_threads_end_with_their_engine() {
+        let options = EngineOptions::default();
+        let pool = BufferPool::new(1, 4096).unwrap();
+        let engine = ThreadEngine::open(options, pool, Vec::new()).unwrap();
+        let queue = Arc::downgrade(&engine.queue);
+        assert_eq!(queue.strong_count(), 5, "four threads and the engine");
+        drop(engine);
+        for _ in 0..1000 {
+            if queue.strong_count() == 0 {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("{} threads still run", queue.strong_count());
+    }
+}

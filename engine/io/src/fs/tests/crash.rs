@@ -93,6 +93,26 @@ fn every_subset_of_name_changes_occurs() {
 }
 
 #[test]
+fn a_lost_removal_keeps_the_old_file_beside_the_renamed_one() {
+    let fs = FaultFs::new(0);
+    write(&fs, "a", b"old").unwrap().sync().unwrap();
+    fs.sync_dir("").unwrap();
+    fs.remove("a").unwrap();
+    write(&fs, "a", b"new").unwrap().sync().unwrap();
+    fs.rename("a", "b").unwrap();
+    let found = |seed| {
+        let after = fs.crash(seed);
+        let text = |path| contents(&after, path).map(|bytes| String::from_utf8(bytes).unwrap());
+        format!("{:?}", [text("a").ok(), text("b").ok()])
+    };
+    let found: BTreeSet<_> = (0..500).map(found).collect();
+    assert!(found.contains(r#"[Some("old"), Some("new")]"#), "{found:?}");
+    assert!(found.contains(r#"[None, Some("new")]"#), "{found:?}");
+    assert!(found.contains(r#"[Some("new"), None]"#), "{found:?}");
+    assert!(found.contains(r#"[Some("old"), None]"#), "{found:?}");
+}
+
+#[test]
 fn a_new_directory_needs_its_parent_synced() {
     let fs = FaultFs::new(0);
     fs.create_dir("d").unwrap();

@@ -80,8 +80,12 @@ fn errors_name_operation_and_path() {
 /// Linux keeps a device that is always full.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_full_disk_is_recognised() {
-    use std::io::Write;
-    let error = fs::File::options().write(true).open("/dev/full").unwrap().write_all(b"x");
-    assert_eq!(FsError::io("append", "a", error.unwrap_err()).kind, FsErrorKind::NoSpace);
+fn a_full_disk_is_recognised_and_the_file_abandoned() {
+    use crate::fs::real::RealFile;
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut file = RealFile::boxed(full, "a", true);
+    let error = file.append(b"x").unwrap_err();
+    assert!(error.to_string().starts_with("append a: no space left on the disk"), "{error}");
+    assert_eq!(kind(file.append(b"x")), FsErrorKind::Abandoned);
+    assert_eq!(kind(file.sync()), FsErrorKind::Abandoned);
 }

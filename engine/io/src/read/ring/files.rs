@@ -1,10 +1,10 @@
 //! The ring's table of registered files: the kernel then need not look the descriptor up and
 //! count a reference for each read.
 
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Weak};
 
 use io_uring::{IoUring, types};
-use std::os::fd::AsRawFd;
 
 use super::super::file::ReadFile;
 use crate::limits::RING_FILES_MAX;
@@ -54,5 +54,32 @@ impl FileTable {
         ring.submitter().register_files_update(index as u32, &[descriptor]).ok()?;
         self.places[index] = Some(Place { file: Arc::downgrade(file), file_id: file.id(), cached });
         Some(types::Fixed(index as u32))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::file::Caching;
+    use super::*;
+
+    #[test]
+    fn places_of_dropped_files_are_used_again() {
+        let Ok(ring) = IoUring::new(2) else { return println!("not tested: no io_uring") };
+        let mut table = FileTable::register(&ring);
+        if !table.is_registered() {
+            return println!("not tested: no sparse tables");
+        }
+        let open = || ReadFile::open("/proc/self/exe", Caching::Cached).unwrap();
+        let mut files: Vec<_> = (0..RING_FILES_MAX).map(|_| open()).collect();
+        for _ in 0..2 {
+            for (index, file) in files.iter().enumerate() {
+                let place = table.lookup(&ring, file, true).unwrap();
+                assert_eq!(place.0 as usize, index);
+            }
+        }
+        let last = open();
+        assert!(table.lookup(&ring, &last, true).is_none(), "full");
+        files.remove(7);
+        assert_eq!(table.lookup(&ring, &last, true).unwrap().0, 7);
     }
 }

@@ -223,6 +223,32 @@ fn an_engine_dropped_with_reads_in_flight_returns_its_buffers() {
     assert_eq!(Arc::strong_count(&file), 1, "no thread holds the file");
 }
 
+/// The kernel must have let go of a buffer before the pool gives it to someone else.
+#[test]
+fn returned_buffers_are_no_longer_written_to() {
+    let sample = sample(8 << 20);
+    // Dirty pages would send the reads through worker threads, where they can be called off.
+    fs::File::open(&sample.path).unwrap().sync_all().unwrap();
+    let file = sample.open();
+    for mut engine in engines_with(|options| {
+        (options.buffers, options.request_bytes_max) = (8, 8 << 20);
+        options.ring_piece_bytes = 1 << 20;
+    }) {
+        for _ in 0..8 {
+            accept(engine.submit(&file, 0, 8 << 20));
+        }
+        let pool = engine.pool().clone();
+        drop(engine);
+        let mut taken = Vec::new();
+        while let Some(mut buffer) = pool.take() {
+            buffer.as_mut_slice().fill(0xaa);
+            taken.push(buffer);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(taken.iter().all(|buffer| buffer.as_slice().iter().all(|&byte| byte == 0xaa)));
+    }
+}
+
 #[test]
 fn one_may_wait_for_ever_or_not_at_all() {
     let sample = sample(100_000);

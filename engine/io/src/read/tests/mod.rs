@@ -18,7 +18,8 @@ use crate::random::Random;
 /// Long enough for any test machine, short enough to see a hang.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Small requests and many pieces, so that little data exercises everything.
+/// Small requests and many pieces (26 for a request, so that 8 do not fit into the ring at once):
+/// little data exercises everything.
 fn options(choice: EngineChoice) -> EngineOptions {
     EngineOptions {
         choice,
@@ -26,7 +27,7 @@ fn options(choice: EngineChoice) -> EngineOptions {
         buffers: 12,
         request_bytes_max: 100_000,
         threads: 3,
-        ring_piece_bytes: 8192,
+        ring_piece_bytes: 4096,
         ..EngineOptions::default()
     }
 }
