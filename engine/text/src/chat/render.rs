@@ -1,4 +1,5 @@
 //! Messages to a prompt: the official template, with the decisions of spec/chat.md 10.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use super::error::ChatError;
 use super::message::{Message, Role, Task, Tool};

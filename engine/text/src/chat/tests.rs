@@ -1,5 +1,6 @@
 //! What the official encoder has no answer for: the decisions of spec/chat.md 10, the reference
 //! engine's conventions, replay.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::{Message, RenderOptions, Role, Style, ThinkingMode, ToolCall, conversation, render};
 use crate::json;

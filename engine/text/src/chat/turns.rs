@@ -1,5 +1,6 @@
 //! Messages as the model sees them: gathered, merged, sorted, and without the reasoning that is
 //! dropped (spec/chat.md 2, 3, 7 and the decisions of 10).
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::collections::HashMap;
 

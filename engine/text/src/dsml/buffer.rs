@@ -1,4 +1,5 @@
 //! Text that has been received and not decided upon, with the places of marker tokens in it.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::collections::VecDeque;
 

@@ -8,6 +8,7 @@
 //! attribute  " before a space or >         &quot;
 //!            &quot;                        &amp;quot;                      and so on
 //! ```
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use crate::chat::prompts::PARAMETER_CLOSE;
 

@@ -4,6 +4,7 @@
 //! between calls are supplied, a missing `string` attribute is guessed from the value, text between
 //! the tags is handed on as content. Nothing that was received is dropped but tags and the white
 //! space around them.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use super::buffer::Buffer;
 use super::escape::{Escape, decode_entities, read_value_escape};

@@ -1,4 +1,5 @@
 //! Recognising one DSML tag at the front of received text, of which more may come.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use super::buffer::Buffer;
 use super::escape::{decode_entities, unescape_attribute};

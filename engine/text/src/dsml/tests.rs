@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use super::escape::{
     Escape, decode_entities, escape_attribute, escape_value, read_value_escape, unescape_attribute,
 };

@@ -1,4 +1,6 @@
 //! The class of a character, by one table look-up.
+// The table is indexed by the ranges of this crate only, while it is built.
+#![allow(clippy::indexing_slicing)]
 
 use std::sync::LazyLock;
 

@@ -14,6 +14,7 @@
 //! character is looked at a bounded number of times, whatever the text.
 //!
 //! Invariants: the pieces are not empty and their concatenation is the text.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod class;
 mod table;

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use super::pieces;
 
 fn check(text: &str, expected: &[&str]) {

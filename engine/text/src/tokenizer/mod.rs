@@ -20,6 +20,9 @@ use crate::special::Special;
 use crate::split::pieces;
 use vocabulary::Vocabulary;
 
+/// Bytes for which a token is reserved: prose has 4 to 5 bytes in one.
+const BYTES_PER_TOKEN: usize = 4;
+
 /// A vocabulary that encodes and decodes. Immutable; share it between threads.
 ///
 /// *Base* tokens are the 256 bytes and what merges make of them. *Added* tokens are literals
@@ -125,6 +128,7 @@ impl Tokenizer {
     }
 
     fn encode_with(&self, text: &str, scratch: &mut Scratch, out: &mut Vec<u32>) {
+        out.reserve(text.len() / BYTES_PER_TOKEN);
         for piece in pieces(text) {
             for part in piece.as_bytes().chunks(PIECE_BYTES_MAX) {
                 let symbols = part.iter().map(|byte| self.vocabulary.byte_token(*byte));

@@ -78,8 +78,8 @@ fn says_what_is_wrong_with_a_vocabulary() {
     fails(build(&[], &["h e"], None), "merge 0 (\"h e\"): the two sides join to no token");
     fails(build(&["he"], &["h e e"], None), "merge 0 (\"h e e\"): expected two sides");
     fails(build(&["he"], &["x"], None), "expected two sides");
-    fails(build(&["he"], &["ab e"], None), "the left side is not a token");
-    fails(build(&["he"], &["h ab"], None), "the right side is not a token");
+    fails(build(&["abe"], &["ab e"], None), "the left side is not a token");
+    fails(build(&["hab"], &["h ab"], None), "the right side is not a token");
     fails(build(&["今"], &[], Some(&[6; 257])), "token 256 (\"今\") has a character");
     fails(build(&["he"], &["h e"], Some(&[1; 5])), "token_type has 5 entries");
     let mut types = [1; 257];

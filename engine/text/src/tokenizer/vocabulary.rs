@@ -68,7 +68,7 @@ impl Vocabulary {
     ) -> Result<Self, TokenizerError> {
         check_metadata(tokens, merges, metadata)?;
         let ids = index(tokens)?;
-        let list = resolve(merges, &ids)?;
+        let list = resolve(merges, tokens, &ids)?;
         let mut made = vec![false; tokens.len()];
         for (_, _, token) in &list {
             if let Some(made) = usize::try_from(*token).ok().and_then(|id| made.get_mut(id)) {
@@ -199,9 +199,14 @@ impl Vocabulary {
 type Ids<'a> = HashMap<&'a str, u32, FoldHash>;
 
 /// Merges as token ids: `(left, right, result)`.
-fn resolve(merges: &[(&str, &str)], ids: &Ids<'_>) -> Result<Vec<(u32, u32, u32)>, TokenizerError> {
+fn resolve(
+    merges: &[(&str, &str)],
+    tokens: &[&str],
+    ids: &Ids<'_>,
+) -> Result<Vec<(u32, u32, u32)>, TokenizerError> {
     let mut joined = String::new();
     let mut list = Vec::with_capacity(merges.len());
+    let mut last = 0_u32;
     for (index, &(left, right)) in merges.iter().enumerate() {
         joined.clear();
         joined.push_str(left);
@@ -209,10 +214,18 @@ fn resolve(merges: &[(&str, &str)], ids: &Ids<'_>) -> Result<Vec<(u32, u32, u32)
         let find = |token: &str, what| {
             ids.get(token).copied().ok_or_else(|| bad_merge(index, (left, right), what))
         };
+        // Tokens stand in the order of their merges in every trained vocabulary: one look at the
+        // next token saves a third of the look-ups.
+        let next = last.saturating_add(1);
+        let token = usize::try_from(next).ok().and_then(|next| tokens.get(next));
+        last = match token {
+            Some(token) if **token == joined => next,
+            _ => find(&joined, "the two sides join to no token")?,
+        };
         list.push((
             find(left, "the left side is not a token")?,
             find(right, "the right side is not a token")?,
-            find(&joined, "the two sides join to no token")?,
+            last,
         ));
     }
     Ok(list)

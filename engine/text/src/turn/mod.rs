@@ -6,6 +6,7 @@
 //! separator before a block or part of a character is held back.
 //!
 //! Invariant: the events put together do not depend on how the text is divided into tokens.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod stop;
 

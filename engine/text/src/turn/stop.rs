@@ -1,4 +1,5 @@
 //! Stop strings, across the borders of tokens.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 /// Looks for stop strings in a text that arrives in parts, and holds back what may be the
 /// beginning of one.

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use super::stop::StopFilter;
 use super::{AssistantTurn, TurnEnd, TurnEvent, TurnOptions, TurnReader};
 use crate::chat::Prompt;
