@@ -124,9 +124,11 @@ impl<'a> Cursor<'a> {
         let marked = self.buffer.is_mark(self.at);
         let literal = Special::Dsml.literal();
         let short = literal.strip_prefix('｜').unwrap_or(literal);
-        match (self.take(literal), self.take(short)) {
-            (Ok(()), _) if marked => Ok(Form::Marked),
-            (Ok(()), _) => Ok(Form::Spelled),
+        let long = self.take(literal);
+        if long.is_ok() {
+            return Ok(if marked { Form::Marked } else { Form::Spelled });
+        }
+        match (long, self.take(short)) {
             (_, Ok(())) => Ok(Form::Short),
             (Err(Stop::End), _) | (_, Err(Stop::End)) => Err(Stop::End),
             _ => Ok(Form::Plain),

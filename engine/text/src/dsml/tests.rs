@@ -103,7 +103,16 @@ fn tags_in_every_form() {
         let found = (tag.form, tag.kind, tag.closing, tag.name.as_str(), tag.string);
         assert_eq!(found, (form, kind, closing, name, string), "{text}");
     }
-    for text in ["<b>", "<#x>", "< #invoke>", "<invoker>", "<#invoke>", "<#invoke name=f>", "</x"] {
+    for text in [
+        "<b>",
+        "<#x>",
+        "< #invoke>",
+        "<#DSML｜invoke>",
+        "<invoker>",
+        "<#invoke>",
+        "<#invoke name=f>",
+        "</x",
+    ] {
         assert_eq!(at_start(text), Match::No, "{text}");
     }
 }
