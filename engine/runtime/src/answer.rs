@@ -3,9 +3,9 @@
 mod thinking;
 
 use ds4_model::step::{CancelToken, Sampled, Sampling};
+use ds4_text::TurnReader;
 use ds4_text::chat::Prompt;
 use ds4_text::{AssistantTurn, Tokenizer, TokenizerError, TurnEnd, TurnEvent, TurnOptions};
-use ds4_text::TurnReader;
 
 use crate::engine::{Engine, EngineError};
 use crate::generate::{self, Driver, Flow, Metrics, Run, RunEnd};
@@ -215,7 +215,9 @@ impl<'a> Answering<'a> {
             return Err(EngineError::Full { context, wanted: prompt.len() + 1 }.into());
         }
         let (raw, options) = match &request.reading {
-            Reading::Raw { stop } => (true, TurnOptions { stop: stop.clone(), ..TurnOptions::default() }),
+            Reading::Raw { stop } => {
+                (true, TurnOptions { stop: stop.clone(), ..TurnOptions::default() })
+            }
             Reading::Turn(options) => (false, options.clone()),
         };
         check_stops(&options.stop)?;

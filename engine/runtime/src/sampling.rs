@@ -172,12 +172,8 @@ impl Sampler {
         prompt: &[u32],
     ) -> Result<Self, SamplingError> {
         options.check(vocab)?;
-        let mut sampler = Self {
-            adjust: Vec::new(),
-            places: HashMap::new(),
-            taken: HashMap::new(),
-            options,
-        };
+        let mut sampler =
+            Self { adjust: Vec::new(), places: HashMap::new(), taken: HashMap::new(), options };
         for (token, bias) in sampler.options.logit_bias.clone() {
             sampler.entry(token).add += bias;
         }
@@ -265,7 +261,10 @@ mod tests {
             (refused(|o| o.frequency_penalty = f32::INFINITY), "frequency_penalty is inf"),
             (refused(|o| o.top_k = 101), "top_k is 101; it must be at most 100"),
             (refused(|o| o.top_log_probabilities = 21), "must be at most 20"),
-            (refused(|o| o.logit_bias = vec![(100, 0.0)]), "token 100; this model has tokens 0 to 99"),
+            (
+                refused(|o| o.logit_bias = vec![(100, 0.0)]),
+                "token 100; this model has tokens 0 to 99",
+            ),
             (refused(|o| o.logit_bias = vec![(5, 0.0); 2]), "token 5 twice"),
             (refused(|o| o.logit_bias = vec![(5, 101.0)]), "logit_bias is 101"),
             (refused(|o| o.logit_bias = vec![(5, f32::INFINITY)]), "logit_bias is inf"),
@@ -273,7 +272,8 @@ mod tests {
         ] {
             assert!(message.contains(expected), "{message:?} lacks {expected:?}");
         }
-        let ban = SamplingOptions { logit_bias: vec![(5, f32::NEG_INFINITY)], ..Default::default() };
+        let ban =
+            SamplingOptions { logit_bias: vec![(5, f32::NEG_INFINITY)], ..Default::default() };
         assert_eq!(ban.check(100), Ok(()));
     }
 

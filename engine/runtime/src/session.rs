@@ -114,7 +114,9 @@ impl Session {
         match (reuse.source, self.checkpoints.find(reuse.reused)) {
             (Source::Live, _) => {}
             (Source::Rewind, _) => engine.rewind(lane, reuse.reused)?,
-            (Source::Checkpoint, Some((length, tail))) => engine.restore_tail(lane, length, tail)?,
+            (Source::Checkpoint, Some((length, tail))) => {
+                engine.restore_tail(lane, length, tail)?
+            }
             (Source::Checkpoint | Source::Nothing, _) => engine.reset(lane)?,
         }
         self.tokens.truncate(reuse.reused);

@@ -42,7 +42,8 @@ impl Thinking {
                 Some(Budget { tokens, mask: mask.into(), decoder: StreamDecoder::new() })
             }
         };
-        let (think, end) = (tokenizer.special(Special::Think), tokenizer.special(Special::EndThink));
+        let (think, end) =
+            (tokenizer.special(Special::Think), tokenizer.special(Special::EndThink));
         Ok(Self { think, end, open, used: 0, budget })
     }
 
