@@ -1,6 +1,6 @@
-//! Any turn of the model: text, control tokens and pieces of tool syntax in any order. However it is
-//! divided into tokens, the events together are the same; the reader never panics; complete calls
-//! have JSON arguments, and a block that was read whole is written and read back the same.
+//! Any turn of the model: text, control tokens and pieces of tool syntax in any order. However it
+//! is divided into tokens, the events together are the same; the reader never panics; complete
+//! calls have JSON arguments, and calls that were read are written and read back the same.
 #![no_main]
 
 use ds4_text::chat::{Prompt, Style, ToolCall};

@@ -1,8 +1,8 @@
 //! Sampled blocks of calls, kept to be repeated byte for byte.
 //!
 //! What a model writes is rarely the exact text that the writer would make of the parsed calls
-//! (white space, number spelling, key order). If later turns repeat the block as it was sampled, the
-//! prompt stays an extension of the tokens already computed.
+//! (white space, number spelling, key order). If later turns repeat the block as it was sampled,
+//! the prompt stays an extension of the tokens already computed.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::collections::{HashMap, VecDeque};

@@ -1,9 +1,9 @@
 //! Reads what the model writes in one turn, token by token: reasoning, content, calls.
 //!
 //! The end of the turn, the border of the reasoning, and the tags of calls are recognised by token
-//! id: a model that writes *about* `</think>` in ordinary tokens closes nothing. What has been given
-//! out never has to be taken back: text that may still turn out to be a tag, a stop string, the
-//! separator before a block or part of a character is held back.
+//! id: a model that writes *about* `</think>` in ordinary tokens closes nothing. What has been
+//! given out never has to be taken back: text that may still turn out to be a tag, a stop string,
+//! the separator before a block or part of a character is held back.
 //!
 //! Invariant: the events put together do not depend on how the text is divided into tokens.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
