@@ -53,7 +53,12 @@ pub fn sinkhorn(matrix: &mut [f32], n: usize, iterations: usize, epsilon: f32) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use safetensors::SafeTensors;
+
     use super::sinkhorn;
+    use crate::math;
 
     /// The example of spec/model.md 3.2.
     #[test]
@@ -67,6 +72,41 @@ mod tests {
         sinkhorn(&mut found, 4, 20, 1e-6);
         for (found, expected) in found.iter().zip(expected) {
             assert!((found - expected).abs() < 3e-7, "{found} not {expected}");
+        }
+    }
+
+    fn unit_vectors() -> Vec<u8> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(root.join("../../tests/data/unit_vectors.safetensors")).expect("unit vectors")
+    }
+
+    fn f32s(file: &SafeTensors<'_>, name: &str) -> Vec<f32> {
+        let data = file.tensor(name).expect("a tensor").data().as_chunks::<4>().0.iter();
+        data.map(|word| f32::from_le_bytes(*word)).collect()
+    }
+
+    /// `Op::HyperSplit` on 32 mixes: stream weights and the Sinkhorn matrix.
+    #[test]
+    fn hyper_split_matches_the_oracle() {
+        let bytes = unit_vectors();
+        let file = SafeTensors::deserialize(&bytes).expect("safetensors");
+        let [mix, scale, base] = ["hc.mix", "hc.scale", "hc.base"].map(|name| f32s(&file, name));
+        let [pre, post, comb] = ["hc.pre", "hc.post", "hc.comb"].map(|name| f32s(&file, name));
+        assert_eq!((mix.len(), pre.len(), comb.len()), (32 * 24, 32 * 4, 32 * 16));
+        let close = |found: f32, expected: f32, what: &str| {
+            assert!((found - expected).abs() < 2e-6, "{what}: {found} not {expected}");
+        };
+        for (row, mix) in mix.chunks_exact(24).enumerate() {
+            let logit = |i: usize, part: usize| mix[i] * scale[part] + base[i];
+            for i in 0..4 {
+                close(math::sigmoid(logit(i, 0)) + 1e-6, pre[row * 4 + i], "pre");
+                close(2.0 * math::sigmoid(logit(4 + i, 1)), post[row * 4 + i], "post");
+            }
+            let mut found: Vec<f32> = (8..24).map(|i| logit(i, 2)).collect();
+            sinkhorn(&mut found, 4, 20, 1e-6);
+            for (found, expected) in found.iter().zip(&comb[row * 16..]) {
+                close(*found, *expected, "comb");
+            }
         }
     }
 }
