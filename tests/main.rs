@@ -2,6 +2,7 @@
 
 mod inspect;
 mod oracle;
+mod plan;
 mod support;
 mod text;
 mod tidy;
