@@ -343,9 +343,9 @@ fn published_tensors_are_no_larger_on_devices() {
 
 #[test]
 fn encoders_keep_what_their_format_can_hold() {
-    for quant in Quant::ALL.into_iter().filter(|&quant| quant != Quant::IQ2_XXS) {
-        // Values decoded from a first encoding are on the format's grid; encoding them again may
-        // move the scales of the K formats, which fit each block anew, but nothing else.
+    for quant in Quant::ALL {
+        // Values decoded from a first encoding are on the format's grid; encoding them again
+        // changes nothing.
         let width = 4 * quant.block_len();
         let wave: Vec<f32> = (0..width).map(|i| (i as f32 * 0.7).sin() * 3.0).collect();
         let wave =
@@ -363,19 +363,18 @@ fn encoders_keep_what_their_format_can_hold() {
             Quant::BF16 | Quant::Q8_0 => 1.3e-2,
             Quant::Q4_0 | Quant::Q4_K => 0.4,
             Quant::MXFP4 => 0.5,
-            Quant::Q2_K | Quant::IQ2_XXS => 1.3,
+            Quant::Q2_K => 1.3,
+            // Vectors of 8 share a codebook entry.
+            Quant::IQ2_XXS => 1.6,
         };
         assert!(error <= bound, "{quant}: error {error}");
         let twice = decode(&encode(quant, &once).unwrap());
-        let drift = once.iter().zip(&twice).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
-        let exact = !matches!(quant, Quant::Q2_K | Quant::Q4_K);
-        assert!(drift <= if exact { 0.0 } else { bound / 4.0 }, "{quant}: drift {drift}");
+        assert_eq!(twice, once, "{quant}");
     }
 }
 
 #[test]
 fn encoders_refuse_what_they_cannot_store() {
-    assert_eq!(encode(Quant::IQ2_XXS, &[0.0; 256]), Err(EncodeError::NoEncoder(Quant::IQ2_XXS)));
     let partial = EncodeError::PartialBlock { quant: Quant::Q8_0, count: 31 };
     assert_eq!(encode(Quant::Q8_0, &[0.0; 31]), Err(partial));
     let value = |quant, index| Err(EncodeError::Value { quant, index });
@@ -386,7 +385,7 @@ fn encoders_refuse_what_they_cannot_store() {
 
 #[test]
 fn all_zero_blocks_encode_to_zeros() {
-    for quant in Quant::ALL.into_iter().filter(|&quant| quant != Quant::IQ2_XXS) {
+    for quant in Quant::ALL {
         let mut values = vec![1.0; quant.block_len()];
         let bytes = encode(quant, &vec![0.0; quant.block_len()]).unwrap();
         decode_file_rows(quant, quant.block_len(), &bytes, &mut values).unwrap();
