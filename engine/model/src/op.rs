@@ -373,6 +373,33 @@ impl Op {
         }
     }
 
+    /// The numbers of this op that are not sizes of its buffers, for printed plans: a difference of two plans shows them.
+    pub fn constants(&self) -> String {
+        match self {
+            Op::HyperMix { epsilon, .. }
+            | Op::HyperPre { epsilon, .. }
+            | Op::RmsNorm { epsilon, .. } => format!("epsilon {epsilon}"),
+            Op::HyperSplit { iterations, epsilon, .. } => {
+                format!("{iterations} iterations, epsilon {epsilon}")
+            }
+            Op::Matmul { groups, .. } if *groups > 1 => format!("{groups} groups"),
+            Op::RopeTail { table, at, inverse, .. } => {
+                format!("{table:?} at {at:?}{}", if *inverse { ", inverse" } else { "" })
+            }
+            Op::Compress { layer, region, .. } | Op::KvAppend { layer, region, .. } => {
+                format!("layer {layer}, {region:?}")
+            }
+            Op::IndexScores { layer, scale, .. } => format!("layer {layer}, scale {scale}"),
+            Op::TopK { layer, k, .. } => format!("layer {layer}, k {k}"),
+            Op::Attend { layer, window, scale, .. } => {
+                format!("layer {layer}, window {window}, scale {scale}")
+            }
+            Op::RouterSelect { scale, .. } => format!("scale {scale}"),
+            Op::ExpertsUp { clamp, .. } | Op::Swiglu { clamp, .. } => format!("clamp {clamp}"),
+            _ => String::new(),
+        }
+    }
+
     /// Buffers and weights of this op, in the order of its fields. Cache regions and step inputs are not listed.
     pub fn operands(&self) -> Operands {
         let lists =

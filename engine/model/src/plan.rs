@@ -131,14 +131,19 @@ impl fmt::Display for Plan {
                 let reads = operands.reads.iter().map(|&id| self.buffer(id).name.clone());
                 let weights = operands.weights.iter().map(|weight| format!("{:?}", weight.role));
                 let join = |items: Vec<String>| items.join(", ");
-                writeln!(
+                let constants = Some(step.op.constants()).filter(|text| !text.is_empty());
+                write!(
                     f,
-                    "  {} = {}({}) -> {}",
+                    "  {} = {}({})",
                     step.name,
                     step.op.name(),
-                    join(reads.chain(weights).collect()),
-                    join(out.collect())
+                    join(reads.chain(weights).chain(constants).collect()),
                 )?;
+                let out = join(out.collect());
+                if !out.is_empty() {
+                    write!(f, " -> {out}")?;
+                }
+                writeln!(f)?;
             }
         }
         Ok(())

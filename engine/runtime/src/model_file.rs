@@ -8,8 +8,8 @@ use ds4_io::{Caching, ReadError, ReadFile};
 use ds4_model::inventory::bind::{BindError, Binding, bind_set};
 use ds4_model::shape::{Shape, ShapeError};
 
-/// Bytes of a file read first; the directory of a published file, tokenizer included, is 5 to 10 MB.
-const PREFIX_BYTES: u64 = 16 << 20;
+/// Bytes of a file read first, doubled until the directory fits: 5 to 10 MB in a published file, tokenizer included.
+const PREFIX_BYTES: u64 = 1 << 20;
 
 /// Files below this size are read through the page cache, larger ones past it: a second copy of a model that fills the memory
 /// would push out everything else.
