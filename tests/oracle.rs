@@ -79,7 +79,8 @@ fn oracle_exact_rows() {
         assert!(verdict.within(&F32), "{}: beyond profile {}: {verdict}", case.name, F32.name);
         assert_eq!(differing_ids(&found, &expected), [""; 0], "{}", case.name);
         let errors = tensor_errors(&found, &expected);
-        // Per layer: streams, both sublayers, raw rows, router weights; compressed rows and keys where there are any.
+        // Per layer: streams, both sublayers, raw rows, router weights; compressed rows and keys
+        // where there are any.
         assert!(errors.len() > 5 * 3, "{}: only {} tensors compared", case.name, errors.len());
         for (name, error) in errors {
             assert!(error < 1e-4, "{}: {name} is off by {error:.1e} of its rms", case.name);

@@ -21,8 +21,8 @@ fn plan(shape: Shape, change: impl FnOnce(&mut PlanClass)) -> Plan {
     record(&Arc::new(shape), class).expect("the plan of a checked shape")
 }
 
-/// The whole decode plan of a small model against the text in tests/data. After a change that is meant, run the test with
-/// `UPDATE_EXPECT=1` and read the difference.
+/// The whole decode plan of a small model against the text in tests/data. After a change that is
+/// meant, run the test with `UPDATE_EXPECT=1` and read the difference.
 #[test]
 fn plan_of_nano_is_as_written() {
     let shape = Shape { layers: 4, ratios: vec![0, 4, 128, 4], hash_layers: 1, ..Shape::nano() };

@@ -69,7 +69,8 @@ fn split(case: &Case) -> CpuOptions {
     CpuOptions { max_binding, ..CpuOptions::default() }
 }
 
-/// The limit of the test above really splits: all tensors but vectors and matrices no larger than the widest row.
+/// The limit of the test above really splits: all tensors but vectors and matrices no larger than
+/// the widest row.
 #[test]
 fn oracle_split_weights_are_split() {
     for case in cases() {

@@ -1,5 +1,5 @@
-//! Would the oracle notice a wrong forward pass? Each mistake is planted by editing the plan; the exact-row profile, or the
-//! ids that routers and indexers choose, must show it.
+//! Would the oracle notice a wrong forward pass? Each mistake is planted by editing the plan; the
+//! exact-row profile, or the ids that routers and indexers choose, must show it.
 
 use std::sync::Arc;
 

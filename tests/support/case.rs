@@ -15,7 +15,8 @@ pub struct Case {
     pub dir: PathBuf,
 }
 
-/// All cases: of `DS4_ORACLE`, of the shared folder beside the checkout, or the copies in tests/data. None is a failure.
+/// All cases: of `DS4_ORACLE`, of the shared folder beside the checkout, or the copies in
+/// tests/data. None is a failure.
 pub fn cases() -> Vec<Case> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shared = root.join("../shared/oracle/cases");

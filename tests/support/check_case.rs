@@ -1,7 +1,7 @@
 //! The oracle's verdict on logits: the profiles of `check_case.py`.
 
-/// Largest allowed quantiles (over positions) of the logit error, in units of the standard deviation of all logits, and
-/// the agreement of the largest logit where its lead is clear.
+/// Largest allowed quantiles (over positions) of the logit error, in units of the standard
+/// deviation of all logits, and the agreement of the largest logit where its lead is clear.
 pub struct Profile {
     pub name: &'static str,
     pub quantiles: &'static [(f64, f64)],

@@ -1,9 +1,11 @@
 //! The CPU back end: what each op means, in plain Rust, and a way to run without a GPU.
 //!
-//! Results are bitwise the same for one chunk, many chunks or single tokens, for any number of lanes, threads and weight
-//! pieces, and on every machine: rows never meet in a reduction, and every reduction has a fixed order (`math`).
+//! Results are bitwise the same for one chunk, many chunks or single tokens, for any number of
+//! lanes, threads and weight pieces, and on every machine: rows never meet in a reduction, and
+//! every reduction has a fixed order (`math`).
 //!
-//! A worker thread owns weights, pools and programs; calls hand it jobs in order, so that `submit` returns at once.
+//! A worker thread owns weights, pools and programs; calls hand it jobs in order, so that `submit`
+//! returns at once.
 
 mod core;
 mod frame;

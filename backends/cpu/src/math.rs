@@ -1,13 +1,14 @@
-//! Scalar functions and reductions whose bits are the same on every machine: no libm, no fused multiply-add, fixed trees.
+//! Scalar functions and reductions whose bits are the same on every machine: no libm, no fused
+//! multiply-add, fixed trees.
 
-/// Lanes of a reduction: entry i of a vector always goes to accumulator i mod 32. Wide enough for four AVX2 registers, so that
-/// additions do not wait for each other.
+/// Lanes of a reduction: entry i of a vector always goes to accumulator i mod 32. Wide enough for
+/// four AVX2 registers, so that additions do not wait for each other.
 pub const LANES: usize = 32;
 
 /// e^x, within 2 ulp; 0 below -87.3, the largest finite values near 88.7.
 ///
-/// x = n ln 2 + r with |r| <= ln 2 / 2; Taylor polynomial of degree 7 in r (remainder 5e-9), then n into the exponent.
-/// Written without branches so that loops over it become vector code.
+/// x = n ln 2 + r with |r| <= ln 2 / 2; Taylor polynomial of degree 7 in r (remainder 5e-9), then n
+/// into the exponent. Written without branches so that loops over it become vector code.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
@@ -64,8 +65,9 @@ pub fn softplus(x: f32) -> f32 {
 /// One register of accumulators.
 type Lanes = [f32; 8];
 
-/// lanes + a * b. By value on small arrays: LLVM turns exactly this into vector code wherever it is inlined, while a loop over
-/// 32 lanes in place was taken apart into scalars in some callers (measured: decode steps 2 to 4 times as slow).
+/// lanes + a * b. By value on small arrays: LLVM turns exactly this into vector code wherever it is
+/// inlined, while a loop over 32 lanes in place was taken apart into scalars in some callers
+/// (measured: decode steps 2 to 4 times as slow).
 #[inline(always)]
 fn multiply_add(lanes: Lanes, a: &Lanes, b: &Lanes) -> Lanes {
     std::array::from_fn(|i| lanes[i] + a[i] * b[i])
@@ -96,8 +98,8 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     (four[0] + four[2]) + (four[1] + four[3])
 }
 
-/// a . b with sums of blocks of 32 added pairwise. On FP4 grids every block sum is exact (design 4e), so the order inside a
-/// block is free and only the tree over the blocks counts.
+/// a . b with sums of blocks of 32 added pairwise. On FP4 grids every block sum is exact (design
+/// 4e), so the order inside a block is free and only the tree over the blocks counts.
 #[inline(always)]
 pub fn block_dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0f32; 128];

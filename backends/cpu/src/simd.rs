@@ -1,9 +1,11 @@
 //! The same loops compiled for several instruction sets.
 //!
-//! Each kernel is plain Rust, inlined into one function per instruction set. Rust never contracts a multiply and an add, and every
-//! reduction has its own fixed tree (`math`), so all of them give the same bits; only the speed differs.
+//! Each kernel is plain Rust, inlined into one function per instruction set. Rust never contracts a
+//! multiply and an add, and every reduction has its own fixed tree (`math`), so all of them give
+//! the same bits; only the speed differs.
 //!
-//! `unsafe` here: calling a `#[target_feature]` function, allowed because `level` has just seen the features on this machine.
+//! `unsafe` here: calling a `#[target_feature]` function, allowed because `level` has just seen the
+//! features on this machine.
 #![allow(unsafe_code)]
 
 use std::ops::Range;
@@ -69,7 +71,8 @@ macro_rules! kernel {
 }
 
 kernel! {
-    /// out\[row - rows.start\]\[c\] = row . columns\[c\], for rows of one matrix. `scratch`: some whole rows.
+    /// out\[row - rows.start\]\[c\] = row . columns\[c\], for rows of one matrix. `scratch`: some
+    /// whole rows.
     pub fn rows_dot(
         view: MatrixView<'_>,
         rows: Range<usize>,
@@ -131,7 +134,8 @@ kernel! {
 }
 
 kernel! {
-    /// One token into online-softmax sums of one window: `sums` is m, z, a, each \[d\] (`Op::Compress`).
+    /// One token into online-softmax sums of one window: `sums` is m, z, a, each \[d\]
+    /// (`Op::Compress`).
     pub fn online_softmax(sums: &mut [f32], gate: &[f32], bias: &[f32], values: &[f32]) {
         let d = values.len();
         let (m, rest) = sums.split_at_mut(d);

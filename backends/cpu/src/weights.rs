@@ -12,10 +12,12 @@ use rayon::prelude::*;
 
 use crate::simd;
 
-/// Multiply-adds that a thread takes at a time. Handing over a task costs a few microseconds; this many take about 20.
+/// Multiply-adds that a thread takes at a time. Handing over a task costs a few microseconds; this
+/// many take about 20.
 const TASK_WORK: usize = 1 << 14;
 
-/// Entries decoded at a time: rows of 256 come 16 together, rows of 4,096 and more alone, and both stay in the first-level cache.
+/// Entries decoded at a time: rows of 256 come 16 together, rows of 4,096 and more alone, and both
+/// stay in the first-level cache.
 const SCRATCH_LEN: usize = 1 << 12;
 
 /// The chunks of a placement.

@@ -24,7 +24,8 @@ impl<S: Send + 'static> Worker<S> {
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// Queues a job; its result arrives at the receiver, or the receiver hangs up if the job panicked.
+    /// Queues a job; its result arrives at the receiver, or the receiver hangs up if the job
+    /// panicked.
     pub fn post<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut S) -> T + Send + 'static,

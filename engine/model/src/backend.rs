@@ -1,4 +1,5 @@
-//! What executes plans. A back end sees placements, plans, layouts and step inputs; never the model, files or text.
+//! What executes plans. A back end sees placements, plans, layouts and step inputs; never the
+//! model, files or text.
 
 use std::sync::Arc;
 
@@ -48,7 +49,8 @@ pub enum BackendError {
     /// Inputs do not fit the program or the pool.
     #[error(transparent)]
     Input(#[from] StepError),
-    /// The cancel token of the step was set. The lanes of the step must be reset or restored before they go on.
+    /// The cancel token of the step was set. The lanes of the step must be reset or restored before
+    /// they go on.
     #[error("the step was cancelled")]
     Cancelled,
     /// Not enough memory.
@@ -93,8 +95,9 @@ pub enum BackendError {
 
 /// Executes plans. Object-safe; one engine thread owns it.
 ///
-/// Steps run in the order of `submit`; two may be in flight. Everything that touches a pool waits for the steps submitted
-/// before it. The bits of a lane depend on its own tokens and positions only (design 4a).
+/// Steps run in the order of `submit`; two may be in flight. Everything that touches a pool waits
+/// for the steps submitted before it. The bits of a lane depend on its own tokens and positions
+/// only (design 4a).
 pub trait Backend: Send {
     /// What it can do.
     fn caps(&self) -> &Caps;
@@ -119,7 +122,8 @@ pub trait Backend: Send {
     /// Frees a pool.
     fn drop_pool(&mut self, pool: PoolId) -> Result<(), BackendError>;
 
-    /// Starts a step and returns at once. `keep`: buffers of the plan whose values are wanted in the result.
+    /// Starts a step and returns at once. `keep`: buffers of the plan whose values are wanted in
+    /// the result.
     fn submit(
         &mut self,
         program: ProgramId,
@@ -140,8 +144,9 @@ pub trait Backend: Send {
     /// Fills one page.
     fn write_page(&mut self, pool: PoolId, page: u32, bytes: &[u8]) -> Result<(), BackendError>;
 
-    /// The tail of a lane of `length` tokens as a record: for each layer the live raw rows, oldest first, plane by plane
-    /// of a row, then the live compressor sums as little-endian f32 (`KvLayout::tail_record_bytes`).
+    /// The tail of a lane of `length` tokens as a record: for each layer the live raw rows, oldest
+    /// first, plane by plane of a row, then the live compressor sums as little-endian f32
+    /// (`KvLayout::tail_record_bytes`).
     fn read_tail(
         &mut self,
         pool: PoolId,

@@ -1,5 +1,5 @@
-//! Records a plan. Output shapes follow from the operands; every operand is checked when it is recorded, so that a wrong
-//! dimension is an error with the step's name before anything runs.
+//! Records a plan. Output shapes follow from the operands; every operand is checked when it is
+//! recorded, so that a wrong dimension is an error with the step's name before anything runs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use crate::op::{Op, RopeAt, RopeTable};
 use crate::plan::{LogitRows, Plan, PlanClass, Step};
 use crate::shape::Shape;
 
-/// A step whose operands do not fit: a fault of the forward pass or of the shape rules, never of a file.
+/// A step whose operands do not fit: a fault of the forward pass or of the shape rules, never of a
+/// file.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("plan step {step}: {problem}")]
 pub struct PlanError {

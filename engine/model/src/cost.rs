@@ -1,8 +1,8 @@
 //! Bytes and floating-point operations of a plan: the roofline that speeds are measured against.
 //!
-//! Weights are counted in the blocks of their file format, each once a step however many rows use it; experts as often as
-//! different ones can be chosen. Caches are counted as the rows a query reads. Activations are not counted: on every machine of
-//! interest they stay in caches.
+//! Weights are counted in the blocks of their file format, each once a step however many rows use
+//! it; experts as often as different ones can be chosen. Caches are counted as the rows a query
+//! reads. Activations are not counted: on every machine of interest they stay in caches.
 
 use std::collections::HashMap;
 use std::ops::{Add, AddAssign};
@@ -59,7 +59,8 @@ pub struct CostModel<'a> {
 }
 
 impl<'a> CostModel<'a> {
-    /// `types`: the format of each weight. Weights without an entry cost nothing (optional ones that a file lacks).
+    /// `types`: the format of each weight. Weights without an entry cost nothing (optional ones
+    /// that a file lacks).
     ///
     /// # Errors
     /// If the plan's row format does not exist for its shape.

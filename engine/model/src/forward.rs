@@ -1,4 +1,5 @@
-//! The forward pass, written once: functions that record the steps of the model into a plan (spec/model.md 3).
+//! The forward pass, written once: functions that record the steps of the model into a plan
+//! (spec/model.md 3).
 
 mod attention;
 mod compressor;

@@ -1,12 +1,14 @@
 //! Where cached rows lie: pages of 128 positions, and the tail of a lane (design 6).
 //!
-//! A *page* holds the compressed rows of 128 positions of every layer; pages are append-only. The *tail* of a lane holds what
-//! later positions overwrite: the last `window` raw rows and the compressor sums, both in rings by absolute position with
-//! `slack` spare slots, so that rejecting up to `slack` draft tokens only lowers the length.
+//! A *page* holds the compressed rows of 128 positions of every layer; pages are append-only. The
+//! *tail* of a lane holds what later positions overwrite: the last `window` raw rows and the
+//! compressor sums, both in rings by absolute position with `slack` spare slots, so that rejecting
+//! up to `slack` draft tokens only lowers the length.
 //!
-//! Compressor sums are the online-softmax form for both ratios (`Op::Compress`): per channel m, z, a of the window being filled
-//! and, for ratio 4, of the next one. That is 12 KB a layer instead of 64 KB of raw projections at ratio 4 and 6 KB instead of
-//! 512 KB at ratio 128, and at a multiple of 128 nothing of ratio 128 is partial.
+//! Compressor sums are the online-softmax form for both ratios (`Op::Compress`): per channel m, z,
+//! a of the window being filled and, for ratio 4, of the next one. That is 12 KB a layer instead of
+//! 64 KB of raw projections at ratio 4 and 6 KB instead of 512 KB at ratio 128, and at a multiple
+//! of 128 nothing of ratio 128 is partial.
 
 mod rows;
 
@@ -26,7 +28,8 @@ pub const FP4_BLOCK: usize = 32;
 /// How rows are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RowFormat {
-    /// FP8 codes, f16 rotary part, FP4 indexer keys: what the model was trained with (spec/model.md 3.5, 3.7).
+    /// FP8 codes, f16 rotary part, FP4 indexer keys: what the model was trained with (spec/model.md
+    /// 3.5, 3.7).
     Packed,
     /// f32, no rounding anywhere: proofs and diagnostics.
     Exact,
@@ -87,7 +90,8 @@ impl StateLayout {
         self.windows * 3 * self.dim
     }
 
-    /// Floats that are not empty after `length` tokens: sums of a window nobody has added to are left out.
+    /// Floats that are not empty after `length` tokens: sums of a window nobody has added to are
+    /// left out.
     pub fn live_len(&self, ratio: usize, length: usize) -> usize {
         let partial = !length.is_multiple_of(ratio);
         let windows = self.windows - usize::from(!partial);
@@ -167,7 +171,8 @@ impl KvLayout {
         self.layers.iter().map(layer).sum()
     }
 
-    /// Bytes of the tail of a lane of `length` tokens as a record: live window rows and live sums only.
+    /// Bytes of the tail of a lane of `length` tokens as a record: live window rows and live sums
+    /// only.
     pub fn tail_record_bytes(&self, length: usize) -> usize {
         let layer = |layer: &LayerKv| {
             let live = |state: &StateLayout| state.live_len(layer.ratio, length);
@@ -182,8 +187,8 @@ impl KvLayout {
         self.pages(tokens) * self.page_bytes() + self.tail_bytes()
     }
 
-    /// Bytes of information in `tokens` tokens, without alignment, spare slots and compressor sums: the figure of
-    /// spec/model.md 9.3, which counts `window` raw rows in every layer.
+    /// Bytes of information in `tokens` tokens, without alignment, spare slots and compressor sums:
+    /// the figure of spec/model.md 9.3, which counts `window` raw rows in every layer.
     pub fn information_bytes(&self, tokens: usize) -> usize {
         let layer = |layer: &LayerKv| {
             let row = layer.attention.information_bytes();
@@ -263,7 +268,8 @@ mod tests {
             let found = layout.information_bytes(tokens) as f64 / f64::from(1 << 20);
             assert!((found - mib).abs() < 0.1 + mib * 1e-4, "{tokens}: {found} MiB");
         }
-        // A tail checkpoint at a multiple of 128 (design 6): 4.1 MB with raw projections, less with sums.
+        // A tail checkpoint at a multiple of 128 (design 6): 4.1 MB with raw projections, less with
+        // sums.
         assert!(layout.tail_record_bytes(128 * 50) < 3_500_000);
     }
 

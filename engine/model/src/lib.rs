@@ -1,4 +1,5 @@
-//! Shape, weights, ops, plan, KV layout, cost and the `Backend` trait: pure data and pure functions.
+//! Shape, weights, ops, plan, KV layout, cost and the `Backend` trait: pure data and pure
+//! functions.
 
 pub mod backend;
 pub mod buffer;

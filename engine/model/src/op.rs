@@ -1,9 +1,10 @@
 //! The operations a plan is made of.
 //!
-//! Each variant's doc comment is its meaning; `backends/cpu/src/ops/<name>.rs` is the same in code, and every other back end
-//! is measured against that. Letters: T rows of the step (tokens of all lanes, lane by lane), R rows with logits, D hidden,
-//! N streams, H heads, dh head width, r compress ratio, p absolute position of a row. All activations are f32 except ids.
-//! Every buffer is written by exactly one step; nothing works in place.
+//! Each variant's doc comment is its meaning; `backends/cpu/src/ops/<name>.rs` is the same in code,
+//! and every other back end is measured against that. Letters: T rows of the step (tokens of all
+//! lanes, lane by lane), R rows with logits, D hidden, N streams, H heads, dh head width, r
+//! compress ratio, p absolute position of a row. All activations are f32 except ids. Every buffer
+//! is written by exactly one step; nothing works in place.
 
 use crate::buffer::BufferId;
 use crate::inventory::WeightId;
@@ -59,7 +60,8 @@ pub enum Op {
         /// out \[T, N, D\]
         streams: BufferId,
     },
-    /// mix\[t\]\[m\] = (function\[m\] . x\[t\]) * rsqrt(mean(x\[t\]^2) + epsilon), x\[t\] = all streams of row t (3.2).
+    /// mix\[t\]\[m\] = (function\[m\] . x\[t\]) * rsqrt(mean(x\[t\]^2) + epsilon), x\[t\] = all
+    /// streams of row t (3.2).
     HyperMix {
         /// \[T, N, D\]
         streams: BufferId,
@@ -70,9 +72,10 @@ pub enum Op {
         /// out \[T, M\]
         mix: BufferId,
     },
-    /// Splits the mix into stream weights and runs the Sinkhorn iteration (3.2): pre = sigmoid(mix*scale0 + base) + epsilon,
-    /// post = 2 sigmoid(mix*scale1 + base), comb = row softmax + epsilon, then `iterations` column normalisations with
-    /// row normalisations between them. `iterations` 0 leaves the row softmax.
+    /// Splits the mix into stream weights and runs the Sinkhorn iteration (3.2): pre =
+    /// sigmoid(mix*scale0 + base) + epsilon, post = 2 sigmoid(mix*scale1 + base), comb = row
+    /// softmax + epsilon, then `iterations` column normalisations with row normalisations between
+    /// them. `iterations` 0 leaves the row softmax.
     HyperSplit {
         /// \[T, 2N + N*N\]
         mix: BufferId,
@@ -113,7 +116,8 @@ pub enum Op {
         /// out \[T, D\]
         out: BufferId,
     },
-    /// out\[t\]\[k\] = post\[t\]\[k\] * y\[t\] + sum over j of comb\[t\]\[j\]\[k\] * streams\[t\]\[j\], j ascending.
+    /// out\[t\]\[k\] = post\[t\]\[k\] * y\[t\] + sum over j of comb\[t\]\[j\]\[k\] *
+    /// streams\[t\]\[j\], j ascending.
     HyperExpand {
         /// \[T, N, D\]
         streams: BufferId,
@@ -137,7 +141,8 @@ pub enum Op {
         /// out, shape of x
         out: BufferId,
     },
-    /// out\[t\]\[g\] = W\[g\] x\[t\]\[g\]: `groups` stacked matrices, each on its own slice of x; 1 for a plain product.
+    /// out\[t\]\[g\] = W\[g\] x\[t\]\[g\]: `groups` stacked matrices, each on its own slice of x; 1
+    /// for a plain product.
     Matmul {
         /// \[T, groups * K\]
         x: BufferId,
@@ -148,7 +153,8 @@ pub enum Op {
         /// out \[T, groups * M\]
         out: BufferId,
     },
-    /// Rotates the last `rope_dim` entries of each run of the innermost dimension as interleaved pairs (3.3).
+    /// Rotates the last `rope_dim` entries of each run of the innermost dimension as interleaved
+    /// pairs (3.3).
     RopeTail {
         /// \[T, ..., W\]
         x: BufferId,
@@ -161,7 +167,8 @@ pub enum Op {
         /// out, shape of x
         out: BufferId,
     },
-    /// The value a packed row keeps (3.5): FP8 round trip of all but the last `rope_dim` entries, f16 round trip of those.
+    /// The value a packed row keeps (3.5): FP8 round trip of all but the last `rope_dim` entries,
+    /// f16 round trip of those.
     KvRound {
         /// \[T, dh\]
         x: BufferId,
@@ -175,14 +182,16 @@ pub enum Op {
         /// out, shape of x
         out: BufferId,
     },
-    /// Advances the compressor of one region by the rows of the step, lane by lane in order of position, and pools (3.6).
+    /// Advances the compressor of one region by the rows of the step, lane by lane in order of
+    /// position, and pools (3.6).
     ///
-    /// Per channel n the state is an online softmax (running maximum m, sum z, weighted sum a), one for the window being
-    /// filled and, where windows overlap (ratio 4), one for the next window. A token adds (score, value) =
-    /// (gate + ape\[p mod r\], kv): second-half channels to its own window, first-half channels to the next one; without
-    /// overlap its only channels to its own window. At the last token of a window pooled = a / z and the next window's
-    /// sums move up. Adding: m' = max(m, score); z = z*e^(m-m') + e^(score-m'); a = a*e^(m-m') + e^(score-m')*value.
-    /// Rows that close no window give zeros.
+    /// Per channel n the state is an online softmax (running maximum m, sum z, weighted sum a), one
+    /// for the window being filled and, where windows overlap (ratio 4), one for the next window. A
+    /// token adds (score, value) = (gate + ape\[p mod r\], kv): second-half channels to its own
+    /// window, first-half channels to the next one; without overlap its only channels to its own
+    /// window. At the last token of a window pooled = a / z and the next window's sums move up.
+    /// Adding: m' = max(m, score); z = z*e^(m-m') + e^(score-m'); a = a*e^(m-m') +
+    /// e^(score-m')*value. Rows that close no window give zeros.
     Compress {
         /// layer whose state is advanced
         layer: usize,
@@ -197,8 +206,9 @@ pub enum Op {
         /// out \[T, d\]
         pooled: BufferId,
     },
-    /// Stores rows in the cache. `Compressed` and `Index`: row t goes to row p / r when p closes a window, else nothing is
-    /// stored. `Window`: row t goes to ring slot p mod capacity. Packed pools store the codes of 3.5 and 3.7.
+    /// Stores rows in the cache. `Compressed` and `Index`: row t goes to row p / r when p closes a
+    /// window, else nothing is stored. `Window`: row t goes to ring slot p mod capacity. Packed
+    /// pools store the codes of 3.5 and 3.7.
     KvAppend {
         /// layer whose rows these are
         layer: usize,
@@ -207,9 +217,10 @@ pub enum Op {
         /// \[T, width of the region's row\]
         x: BufferId,
     },
-    /// scores\[t\]\[c\] = sum over heads h, ascending, of (weights\[t\]\[h\] * scale) * relu(q\[t\]\[h\] . key c), for the visible
-    /// rows c < (p + 1) / r; -1e30 beyond. Packed rows: dot products are exact per block of 32, block sums are added
-    /// pairwise, so that equal rows give equal bits everywhere (design 4e).
+    /// scores\[t\]\[c\] = sum over heads h, ascending, of (weights\[t\]\[h\] * scale) *
+    /// relu(q\[t\]\[h\] . key c), for the visible rows c < (p + 1) / r; -1e30 beyond. Packed rows:
+    /// dot products are exact per block of 32, block sums are added pairwise, so that equal rows
+    /// give equal bits everywhere (design 4e).
     IndexScores {
         /// layer whose keys are read
         layer: usize,
@@ -222,7 +233,8 @@ pub enum Op {
         /// out \[T, rows the class can see\]
         scores: BufferId,
     },
-    /// The `k` visible rows with the largest scores, the lower row on ties; ids ascending, padded with `u32::MAX`.
+    /// The `k` visible rows with the largest scores, the lower row on ties; ids ascending, padded
+    /// with `u32::MAX`.
     TopK {
         /// \[T, C\]
         scores: BufferId,
@@ -235,8 +247,9 @@ pub enum Op {
     },
     /// Joint softmax with sink over window rows and compressed rows (3.4).
     ///
-    /// Rows in this order: raw rows of positions max(0, p - window + 1) ..= p, then compressed rows ascending. Raw rows of
-    /// this step are taken from `rows`, older ones from the ring, so that the ring needs no room for a chunk.
+    /// Rows in this order: raw rows of positions max(0, p - window + 1) ..= p, then compressed rows
+    /// ascending. Raw rows of this step are taken from `rows`, older ones from the ring, so that
+    /// the ring needs no room for a chunk.
     Attend {
         /// layer whose cache is read
         layer: usize,
@@ -255,7 +268,8 @@ pub enum Op {
         /// out \[T, H, dh\]
         out: BufferId,
     },
-    /// Chooses experts and their weights (3.8): P = sqrt(softplus(logits)); weight = P / sum of chosen P * scale.
+    /// Chooses experts and their weights (3.8): P = sqrt(softplus(logits)); weight = P / sum of
+    /// chosen P * scale.
     RouterSelect {
         /// \[T, E\]
         logits: BufferId,
@@ -268,7 +282,8 @@ pub enum Op {
         /// out \[T, used\]
         weights: BufferId,
     },
-    /// h\[t\]\[s\] = silu(min(g, clamp)) * clamp(u, -clamp, clamp) * weights\[t\]\[s\], g = Wg x, u = Wu x of expert ids\[t\]\[s\].
+    /// h\[t\]\[s\] = silu(min(g, clamp)) * clamp(u, -clamp, clamp) * weights\[t\]\[s\], g = Wg x, u
+    /// = Wu x of expert ids\[t\]\[s\].
     ExpertsUp {
         /// \[T, D\]
         x: BufferId,
@@ -373,7 +388,8 @@ impl Op {
         }
     }
 
-    /// The numbers of this op that are not sizes of its buffers, for printed plans: a difference of two plans shows them.
+    /// The numbers of this op that are not sizes of its buffers, for printed plans: a difference of
+    /// two plans shows them.
     pub fn constants(&self) -> String {
         match self {
             Op::HyperMix { epsilon, .. }
@@ -400,7 +416,8 @@ impl Op {
         }
     }
 
-    /// Buffers and weights of this op, in the order of its fields. Cache regions and step inputs are not listed.
+    /// Buffers and weights of this op, in the order of its fields. Cache regions and step inputs
+    /// are not listed.
     pub fn operands(&self) -> Operands {
         let lists =
             |reads: &[BufferId], writes: &[BufferId], weights: &[Option<WeightId>]| Operands {

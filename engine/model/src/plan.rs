@@ -9,7 +9,8 @@ use crate::kv::RowFormat;
 use crate::op::Op;
 use crate::shape::Shape;
 
-/// What a program is prepared for. Positions, tokens and pages are inputs of the step, not of the class.
+/// What a program is prepared for. Positions, tokens and pages are inputs of the step, not of the
+/// class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PlanClass {
     /// Numeric class on GPU back ends; the CPU computes both alike.
@@ -68,7 +69,8 @@ pub struct Plan {
     pub buffers: Vec<Buffer>,
     /// Operations in order.
     pub steps: Vec<Step>,
-    /// Runs of steps, cut at layer boundaries: between two of them a back end looks for cancellation and may let others run.
+    /// Runs of steps, cut at layer boundaries: between two of them a back end looks for
+    /// cancellation and may let others run.
     pub segments: Vec<Range<usize>>,
 }
 
@@ -93,7 +95,8 @@ impl Plan {
         }
     }
 
-    /// For each buffer the last step that reads it (its writer if none does): its memory is free after that.
+    /// For each buffer the last step that reads it (its writer if none does): its memory is free
+    /// after that.
     pub fn last_uses(&self) -> Vec<usize> {
         let mut last = vec![0; self.buffers.len()];
         for (i, step) in self.steps.iter().enumerate() {
@@ -105,8 +108,8 @@ impl Plan {
         last
     }
 
-    /// Rewrites ops in place. The steps stay; operands may be redirected. For experiments and for planting faults in tests:
-    /// a plan changed so is no longer what `forward::record` means.
+    /// Rewrites ops in place. The steps stay; operands may be redirected. For experiments and for
+    /// planting faults in tests: a plan changed so is no longer what `forward::record` means.
     pub fn edit(&mut self, mut change: impl FnMut(&str, &mut Op)) {
         for step in &mut self.steps {
             change(&step.name, &mut step.op);

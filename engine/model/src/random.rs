@@ -1,6 +1,8 @@
-//! Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+//! Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random
+//! numbers: as easy as 1, 2, 3", SC 2011).
 //!
-//! The draw of a position depends on (seed, position) only, so rewinding, resuming and moving to another lane draw the same.
+//! The draw of a position depends on (seed, position) only, so rewinding, resuming and moving to
+//! another lane draw the same.
 
 /// Ten rounds of Philox on four 32-bit words.
 pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {

@@ -1,7 +1,9 @@
-//! Rotation angles: frequencies of a shape, and cos/sin of a position, computed on the host (spec/model.md 3.3).
+//! Rotation angles: frequencies of a shape, and cos/sin of a position, computed on the host
+//! (spec/model.md 3.3).
 //!
-//! The official table is an f32 product, f32(position) * f32(frequency), rounding included; cos and sin of that product are then
-//! evaluated in f64. Back ends get the values in the step inputs and never call their own sin or cos.
+//! The official table is an f32 product, f32(position) * f32(frequency), rounding included; cos and
+//! sin of that product are then evaluated in f64. Back ends get the values in the step inputs and
+//! never call their own sin or cos.
 
 use crate::op::RopeTable;
 use crate::shape::Shape;
@@ -41,8 +43,8 @@ fn plain(base: f32, dim: usize) -> Vec<f32> {
     (0..dim / 2).map(pair).collect()
 }
 
-/// YaRN: pairs that turn more than `beta_fast` times in the original context keep their frequency, those below `beta_slow`
-/// are divided by the factor, a linear ramp joins them.
+/// YaRN: pairs that turn more than `beta_fast` times in the original context keep their frequency,
+/// those below `beta_slow` are divided by the factor, a linear ramp joins them.
 fn yarn(shape: &Shape) -> Vec<f32> {
     let (dim, base) = (shape.rope_dim as f64, f64::from(shape.compress_rope_base));
     let original = shape.yarn_original_context as f64;

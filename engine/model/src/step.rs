@@ -1,4 +1,5 @@
-//! What changes from step to step: tokens, positions, page tables, sampling; and what a step gives back.
+//! What changes from step to step: tokens, positions, page tables, sampling; and what a step gives
+//! back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,9 +30,10 @@ pub struct Adjust {
 
 /// How the next token of a lane is drawn (spec/chat.md 9).
 ///
-/// Order: adjustments and mask; temperature 0 takes the largest logit, the lowest id on ties; else the `top_k` largest (ties: the
-/// lowest ids), softmax of those at the temperature, `min_p` and `top_p` together (the running sum of `top_p` goes over that whole
-/// softmax, descending), and a draw from what is left, walked in ascending order of id. Non-finite logits are never taken; if
+/// Order: adjustments and mask; temperature 0 takes the largest logit, the lowest id on ties; else
+/// the `top_k` largest (ties: the lowest ids), softmax of those at the temperature, `min_p` and
+/// `top_p` together (the running sum of `top_p` goes over that whole softmax, descending), and a
+/// draw from what is left, walked in ascending order of id. Non-finite logits are never taken; if
 /// nothing is left, the mask is ignored and the largest logit is taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampling {
@@ -43,13 +45,15 @@ pub struct Sampling {
     pub top_p: f32,
     /// Candidates with less than this share of the largest probability are dropped.
     pub min_p: f32,
-    /// Key of the counter-based random numbers; the counter is the position that the drawn token will take.
+    /// Key of the counter-based random numbers; the counter is the position that the drawn token
+    /// will take.
     pub seed: u64,
     /// Penalties and biases, each token at most once.
     pub adjust: Vec<Adjust>,
     /// Bit per token id, set where allowed; `None` allows all.
     pub mask: Option<Arc<[u32]>>,
-    /// Candidates to report with their log-probabilities (of the unadjusted distribution at temperature 1).
+    /// Candidates to report with their log-probabilities (of the unadjusted distribution at
+    /// temperature 1).
     pub candidates: usize,
 }
 
@@ -193,7 +197,8 @@ impl StepInputs {
         self.runs.iter().map(|run| run.tokens.len()).sum()
     }
 
-    /// Checks everything that a kernel would otherwise index by: sizes, context, pages, lanes, tokens.
+    /// Checks everything that a kernel would otherwise index by: sizes, context, pages, lanes,
+    /// tokens.
     pub fn check(
         &self,
         class: &PlanClass,

@@ -59,7 +59,8 @@ struct Token<'a> {
 }
 
 impl Token<'_> {
-    /// Adds the token to its own window, from its last d channels, and to the next one where windows overlap, from the first.
+    /// Adds the token to its own window, from its last d channels, and to the next one where
+    /// windows overlap, from the first.
     fn add(&self, sums: &mut [f32], windows: usize, d: usize) {
         for (window, sums) in sums.chunks_exact_mut(3 * d).enumerate() {
             let channels = (windows - 1 - window) * d..(windows - window) * d;

@@ -19,7 +19,8 @@ pub fn run(f: &mut Frame<'_>, h: BufferId, ids: BufferId, down: WeightId, out: B
     let products: Vec<Product<'_>> = groups.iter().map(product).collect();
     let results = f.weights.products(&products);
 
-    // Experts ascend, and so do the places of a token: each output adds its slots in the op's order.
+    // Experts ascend, and so do the places of a token: each output adds its slots in the op's
+    // order.
     let mut values = f.zeros(out);
     for ((_, slots), result) in groups.iter().zip(&results) {
         for (column, &slot) in slots.iter().enumerate() {

@@ -29,7 +29,8 @@ pub fn run(f: &mut Frame<'_>, op: &Op) {
     });
 }
 
-/// Makes a matrix of logits \[n, n\] nearly doubly stochastic: a row softmax, then columns and rows in turn, ending on columns.
+/// Makes a matrix of logits \[n, n\] nearly doubly stochastic: a row softmax, then columns and rows
+/// in turn, ending on columns.
 pub fn sinkhorn(matrix: &mut [f32], n: usize, iterations: usize, epsilon: f32) {
     for row in matrix.chunks_exact_mut(n) {
         let max = row.iter().copied().fold(f32::MIN, f32::max);

@@ -25,7 +25,8 @@ pub fn run(
             ExpertChoice::Table(table) => {
                 let mut entry = vec![0; used];
                 f.weights.row_i32(table, f.rows[t].token as usize, &mut entry);
-                // Ids of a file are data: beyond the last expert is taken as the last one, never as an address.
+                // Ids of a file are data: beyond the last expert is taken as the last one, never as
+                // an address.
                 entry.iter().map(|&id| (id.max(0) as u32).min(experts as u32 - 1)).collect()
             }
             ExpertChoice::Score { bias } => {

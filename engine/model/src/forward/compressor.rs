@@ -41,8 +41,8 @@ pub fn attention(b: &mut Builder, layer: usize, x: BufferId) {
     b.push("comp_append", Op::KvAppend { layer, region: Region::Compressed, x: row });
 }
 
-/// Appends the indexer keys that this step completes, and selects the rows each query attends to: u32 \[T, k\], or `None`
-/// where the class cannot have more than k rows.
+/// Appends the indexer keys that this step completes, and selects the rows each query attends to:
+/// u32 \[T, k\], or `None` where the class cannot have more than k rows.
 pub fn index(b: &mut Builder, layer: usize, x: BufferId, latent: BufferId) -> Option<BufferId> {
     let shape = b.shape();
     let (heads, dim, k) = (shape.index_heads, shape.index_dim, shape.index_top_k);
@@ -68,7 +68,8 @@ pub fn index(b: &mut Builder, layer: usize, x: BufferId, latent: BufferId) -> Op
     Some(ids)
 }
 
-/// Rows pooled by this step, normed and rotated at their window's first position \[T, dim\]; zeros where no window closes.
+/// Rows pooled by this step, normed and rotated at their window's first position \[T, dim\]; zeros
+/// where no window closes.
 fn pooled(b: &mut Builder, layer: usize, x: BufferId, names: &Compressor, dim: usize) -> BufferId {
     let ratio = b.shape().ratios[layer];
     let label = |suffix: &str| format!("{}_{suffix}", names.prefix);

@@ -92,7 +92,8 @@ impl RowLayout {
         self.planes.iter().map(|plane| plane.information_bytes).sum()
     }
 
-    /// Lays out `rows` rows from byte `start`: the spans, and the byte after the last one (a multiple of 16).
+    /// Lays out `rows` rows from byte `start`: the spans, and the byte after the last one (a
+    /// multiple of 16).
     pub fn spans(&self, rows: usize, start: usize) -> (Vec<PlaneSpan>, usize) {
         let mut end = start;
         let spans = self.planes.iter().map(|plane| {
@@ -190,8 +191,8 @@ fn plane_mut(bytes: &mut [u8], span: PlaneSpan, row: usize) -> &mut [u8] {
 mod tests {
     use super::*;
 
-    /// What is stored comes back, and storing it again changes nothing: rounding twice equals rounding once, although the
-    /// second time the block maximum, and so the scale, may be smaller.
+    /// What is stored comes back, and storing it again changes nothing: rounding twice equals
+    /// rounding once, although the second time the block maximum, and so the scale, may be smaller.
     #[test]
     fn rounding_is_idempotent() {
         let attention = RowKind::Attention { dim: 192, rope_dim: 64 };

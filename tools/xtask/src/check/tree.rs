@@ -10,8 +10,7 @@ use super::mask::{self, Language};
 
 /// Folders that hold no sources of ours, by name (first table) or by path from the root (second).
 const SKIPPED_NAMES: [&str; 4] = [".git", "__pycache__", "node_modules", "target"];
-const SKIPPED_PATHS: [&str; 4] =
-    ["carry", "device-out", "fuzz/artifacts", "fuzz/corpus"];
+const SKIPPED_PATHS: [&str; 4] = ["carry", "device-out", "fuzz/artifacts", "fuzz/corpus"];
 
 /// Extensions of the files whose text the rules read.
 const TEXT_EXTENSIONS: [&str; 12] =

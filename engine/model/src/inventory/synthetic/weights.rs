@@ -1,7 +1,8 @@
-//! Random weights in any format: for measuring speed, which depends on their values only through routing and selection.
+//! Random weights in any format: for measuring speed, which depends on their values only through
+//! routing and selection.
 //!
-//! Matrices have rows of unit length (standard deviation 1 / sqrt(width)), so that activations keep their size through the
-//! layers and every expert is chosen about as often.
+//! Matrices have rows of unit length (standard deviation 1 / sqrt(width)), so that activations keep
+//! their size through the layers and every expert is chosen about as often.
 
 use ds4_format::quant::Quant;
 use ds4_format::rounding::f32_to_f16;
@@ -107,8 +108,9 @@ fn blocks(quant: Quant, elements: usize, deviation: f32, random: &mut Random) ->
     }
 }
 
-/// Sets the scales of one block. The divisors are the standard deviations of values with random codes under scales of 1, from
-/// the formulas of spec/model.md 8; minimums are set so that the mean is zero.
+/// Sets the scales of one block. The divisors are the standard deviations of values with random
+/// codes under scales of 1, from the formulas of spec/model.md 8; minimums are set so that the mean
+/// is zero.
 fn scale(quant: Quant, deviation: f32, block: &mut [u8]) {
     let mut f16 = |at: usize, value: f32| {
         block[at..at + 2].copy_from_slice(&f32_to_f16(value).to_le_bytes());
