@@ -1,8 +1,10 @@
 //! The one integration-test binary.
 
+mod cli;
 mod inspect;
 mod oracle;
 mod plan;
+mod runtime;
 mod support;
 mod text;
 mod tidy;

@@ -10,4 +10,4 @@ pub const CONTEXT_DEFAULT: usize = 32 << 10;
 pub const ANSWER_TOKENS_DEFAULT: usize = 8 << 10;
 
 /// How long an orderly end after Ctrl-C may take before the process ends anyway, in milliseconds.
-pub const INTERRUPT_GRACE_MS: u64 = 200;
+pub const INTERRUPT_GRACE_MS: u64 = 150;

@@ -38,6 +38,7 @@ pub struct RunArgs {
 struct LimitArgs {
     /// Tokens to generate at most [default: until the model ends its turn or the context is full].
     #[arg(short = 'n', long = "tokens-max", value_name = "N", value_parser = at_least_one)]
+    #[arg(allow_negative_numbers = true)]
     limit: Option<usize>,
     /// Tokens of context, prompt and answer together (32768, 32k, 1M) [default: 32k, more if the prompt needs it].
     #[arg(short, long, alias = "ctx", value_name = "TOKENS", value_parser = units::tokens)]

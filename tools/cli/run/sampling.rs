@@ -14,7 +14,7 @@ pub struct SamplingArgs {
     #[arg(long, alias = "temp", value_name = "T", allow_negative_numbers = true)]
     temperature: Option<f32>,
     /// Keep so many of the likeliest tokens, 0 for all [default: 0].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     top_k: Option<usize>,
     /// Keep the likeliest tokens up to this sum of probabilities [default: 1].
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
@@ -23,7 +23,7 @@ pub struct SamplingArgs {
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     min_p: Option<f32>,
     /// Equal seeds give equal answers [default: a random one, shown in the summary].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Make tokens of prompt and answer less likely to come again; 1 is off.
     #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)]
