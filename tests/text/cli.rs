@@ -113,6 +113,10 @@ fn says_what_is_wrong() {
     assert!(refused(&["-m", path, "-p", "x"]).contains("neither a GGUF nor"));
     assert!(refused(&["-m", "/no/such/file", "-p", "x"]).contains("cannot open /no/such/file"));
     assert!(refused(&["-p", "x"]).contains("--model"));
+    let cut = folder.path().join("cut.gguf");
+    let model = super::tokenizer::toy_models().remove(0).join("model.gguf");
+    std::fs::write(&cut, &std::fs::read(model).unwrap()[..9000]).unwrap();
+    assert!(refused(&["-m", cut.to_str().unwrap(), "-p", "x"]).contains("after 9000 bytes"));
 }
 
 #[test]

@@ -50,7 +50,6 @@ pub(crate) struct Merges {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     scan: Vec<ScanSymbol>,
-    chain: Chain,
     heap: BinaryHeap<Reverse<(u32, u32)>>,
     /// Positions of the left symbols of pairs, by rank.
     lists: Vec<Vec<u32>>,
@@ -149,8 +148,10 @@ impl Merges {
         scratch: &mut Scratch,
         out: &mut Vec<u32>,
     ) {
-        let Scratch { chain, heap, .. } = scratch;
-        chain.fill(symbols);
+        let heap = &mut scratch.heap;
+        let start = out.len();
+        out.extend(symbols);
+        let chain = &mut Chain { words: &mut out[start..] };
         heap.clear();
         heap.extend(
             (0..chain.len())
@@ -170,7 +171,8 @@ impl Merges {
                 }
             }
         }
-        chain.emit(out);
+        let kept = chain.compact();
+        out.truncate(start + kept);
     }
 
     pub(crate) fn merge_by_rank(
@@ -179,18 +181,21 @@ impl Merges {
         scratch: &mut Scratch,
         out: &mut Vec<u32>,
     ) {
-        let Scratch { chain, lists, ranks, .. } = scratch;
-        chain.fill(symbols);
+        let Scratch { lists, ranks, .. } = scratch;
+        let start = out.len();
+        out.extend(symbols);
+        let chain = &mut Chain { words: &mut out[start..] };
         lists.resize_with(self.ranked.len(), Vec::new);
-        let enter = |lists: &mut Vec<Vec<u32>>, ranks: &mut BinaryHeap<_>, chain: &Chain, left| {
-            if let Some(merge) = self.merge_at(chain, left) {
-                let list = &mut lists[merge.rank as usize];
-                if list.is_empty() {
-                    ranks.push(Reverse(merge.rank));
+        let enter =
+            |lists: &mut Vec<Vec<u32>>, ranks: &mut BinaryHeap<_>, chain: &Chain<'_>, left| {
+                if let Some(merge) = self.merge_at(chain, left) {
+                    let list = &mut lists[merge.rank as usize];
+                    if list.is_empty() {
+                        ranks.push(Reverse(merge.rank));
+                    }
+                    list.push(left);
                 }
-                list.push(left);
-            }
-        };
+            };
         for left in 0..chain.len() {
             enter(lists, ranks, chain, left);
         }
@@ -214,29 +219,26 @@ impl Merges {
                 enter(lists, ranks, chain, left);
             }
         }
-        chain.emit(out);
+        let kept = chain.compact();
+        out.truncate(start + kept);
     }
 }
 
-/// The symbols of a piece, linked in both directions by one word for each byte: a third of the
-/// memory, and of the time on texts of megabytes, that separate links take.
+/// The symbols of a piece, linked in both directions by one word for each byte, in the place where
+/// the result will stand. A list with separate links takes four times the memory and, on 8 MiB of
+/// one letter, twice the time (0.62 s, now 0.31 s).
 ///
 /// The first byte of a symbol holds its token. The last byte, if it is another one, holds the
 /// position of the first with [`BACK`] set. The bytes between hold [`NONE`].
-#[derive(Debug, Default)]
-struct Chain {
-    words: Vec<u32>,
+#[derive(Debug)]
+struct Chain<'a> {
+    words: &'a mut [u32],
 }
 
 /// Marks a word as the position of the first byte of a symbol. Tokens and positions stay below.
 const BACK: u32 = 1 << 31;
 
-impl Chain {
-    fn fill(&mut self, symbols: impl Iterator<Item = u32>) {
-        self.words.clear();
-        self.words.extend(symbols);
-    }
-
+impl Chain<'_> {
     fn len(&self) -> u32 {
         self.words.len() as u32
     }
@@ -253,8 +255,17 @@ impl Chain {
         Some(if word < BACK { last } else { word & !BACK })
     }
 
-    fn emit(&self, out: &mut Vec<u32>) {
-        out.extend(self.words.iter().copied().filter(|word| *word < BACK));
+    /// Moves the tokens to the front; returns how many there are.
+    fn compact(&mut self) -> usize {
+        let mut kept = 0;
+        for at in 0..self.words.len() {
+            let word = self.words[at];
+            if word < BACK {
+                self.words[kept] = word;
+                kept += 1;
+            }
+        }
+        kept
     }
 }
 
@@ -264,19 +275,19 @@ impl Merges {
     }
 
     /// The tokens at `left` and after it, if both exist.
-    fn pair(&self, chain: &Chain, left: u32) -> Option<(u32, u32)> {
+    fn pair(&self, chain: &Chain<'_>, left: u32) -> Option<(u32, u32)> {
         let token = chain.token(left)?;
         Some((token, chain.token(left + self.length(token))?))
     }
 
     /// What the symbols at `left` and after it become, if anything.
-    fn merge_at(&self, chain: &Chain, left: u32) -> Option<Merge> {
+    fn merge_at(&self, chain: &Chain<'_>, left: u32) -> Option<Merge> {
         let (token, next) = self.pair(chain, left)?;
         self.get(token, next)
     }
 
     /// Replaces the symbols at `left` and after it, which are `pair`, by `token`.
-    fn join(&self, chain: &mut Chain, left: u32, pair: (u32, u32), token: u32) {
+    fn join(&self, chain: &mut Chain<'_>, left: u32, pair: (u32, u32), token: u32) {
         let right = left + self.length(pair.0);
         let last = right + self.length(pair.1) - 1;
         chain.words[right as usize - 1] = NONE;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use ds4_format::gguf::{Gguf, GgufError};
 use ds4_format::limits::DIRECTORY_BYTES_MAX;
 use ds4_text::Tokenizer;
@@ -40,9 +40,13 @@ fn read_directory(mut file: File) -> anyhow::Result<Gguf> {
         let read = file.by_ref().take(missing).read_to_end(&mut prefix)?;
         match Gguf::parse(&prefix, UNTRUNCATED) {
             Ok(gguf) => return Ok(gguf),
-            Err(GgufError::NeedMore { at_least })
-                if read > 0 && at_least <= DIRECTORY_BYTES_MAX =>
-            {
+            Err(GgufError::NeedMore { .. }) if read == 0 => {
+                bail!(
+                    "the file ends inside its directory, after {} bytes: download it again",
+                    prefix.len()
+                );
+            }
+            Err(GgufError::NeedMore { at_least }) if at_least <= DIRECTORY_BYTES_MAX => {
                 wanted = at_least.max(wanted.saturating_mul(2)).min(DIRECTORY_BYTES_MAX);
             }
             Err(error) => return Err(error.into()),

@@ -130,7 +130,9 @@ impl Tokenizer {
     fn encode_with(&self, text: &str, scratch: &mut Scratch, out: &mut Vec<u32>) {
         out.reserve(text.len() / BYTES_PER_TOKEN);
         for piece in pieces(text) {
-            for part in piece.as_bytes().chunks(PIECE_BYTES_MAX) {
+            let joins = |left: &u8, right: &u8| self.vocabulary.joins(*left, *right);
+            let runs = piece.as_bytes().chunk_by(joins);
+            for part in runs.flat_map(|run| run.chunks(PIECE_BYTES_MAX)) {
                 let symbols = part.iter().map(|byte| self.vocabulary.byte_token(*byte));
                 self.vocabulary.merges.merge(symbols, scratch, out);
             }
