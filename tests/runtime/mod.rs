@@ -74,7 +74,7 @@ impl Rig {
 
 pub fn tokenizer(engine: &Engine) -> Tokenizer {
     let model = &engine.model;
-    ds4_runtime::tokenizer::tokenizer(model.gguf.metadata(), model.shape.vocab).expect("a vocabulary")
+    ds4_runtime::tokenizer::tokenizer(model.gguf.metadata(), model.shape.vocab).expect("it has one")
 }
 
 pub fn session(engine: &mut Engine) -> Session {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{complete, inspect, run, tokenize};
+use crate::{complete, imatrix, inspect, quantize, run, tokenize};
 
 /// Shown after the long help and in the man page.
 const NOTES: &str = "\
@@ -15,15 +15,16 @@ Examples:
   ds4 --json --quiet --prompt-file question.txt > answer.json
   ds4 inspect flash.gguf
 
-Which model: -m FILE, or the name of a file in the models folder; else DS4_MODEL; else default.gguf of the models folder, or its \
-only model. The folder is $XDG_DATA_HOME/ds4/models (without that ~/.local/share/ds4/models; on macOS ~/Library/Application \
-Support/ds4/models).
+Which model: -m FILE, or the name of a file in the models folder; else DS4_MODEL; else default.gguf \
+of the models folder, or its only model. The folder is $XDG_DATA_HOME/ds4/models (without that \
+~/.local/share/ds4/models; on macOS ~/Library/Application Support/ds4/models).
 
-Output: the answer goes to standard output, everything else to standard error. Reasoning is shown (faint) on a terminal only, \
-unless --show-thinking asks for it. NO_COLOR turns colours off.
+Output: the answer goes to standard output, everything else to standard error. Reasoning is shown \
+(faint) on a terminal only, unless --show-thinking asks for it. NO_COLOR turns colours off.
 
-Exit codes: 0 done (also when the reader of the output goes away); 1 something failed, the message says what to do; 2 the \
-command line cannot be used; 130 interrupted (Ctrl-C, once: what was generated is kept and a summary printed; twice: at once).";
+Exit codes: 0 done (also when the reader of the output goes away); 1 something failed, the message \
+says what to do; 2 the command line cannot be used; 130 interrupted (Ctrl-C, once: what was \
+generated is kept and a summary printed; twice: at once).";
 
 /// Local inference for DeepSeek V4 (Flash and PRO): private, offline, long context.
 #[derive(Parser)]
@@ -44,6 +45,10 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Show what a model file holds, what it costs to run, and what is wrong with it.
     Inspect(inspect::InspectArgs),
+    /// Make a quantised model file from a checkpoint or another model file.
+    Quantize(quantize::QuantizeArgs),
+    /// Measure which columns of the weights matter, for quantize.
+    Imatrix(imatrix::ImatrixArgs),
     /// Turn text or a conversation into token ids.
     Tokenize(tokenize::TokenizeArgs),
     /// Print a completion script for a shell.
@@ -71,6 +76,8 @@ impl Cli {
         match self.command {
             Some(Command::Run(args)) => args.run(),
             Some(Command::Inspect(args)) => done(args.run()),
+            Some(Command::Quantize(args)) => done(args.run()),
+            Some(Command::Imatrix(args)) => done(args.run()),
             Some(Command::Tokenize(args)) => done(args.run()),
             Some(Command::Completions(args)) => done(args.run(&mut Self::command())),
             Some(Command::Man(args)) => done(args.run(Self::command())),

@@ -26,7 +26,8 @@ impl CompletionsArgs {
 /// Arguments of `ds4 man`.
 #[derive(clap::Args)]
 pub struct ManArgs {
-    /// Where the pages go (ds4.1, ds4-run.1, ...); made if it does not exist. `man -l DIR/ds4.1` shows one.
+    /// Where the pages go (ds4.1, ds4-run.1, ...); made if it does not exist. `man -l DIR/ds4.1`
+    /// shows one.
     #[arg(value_name = "DIR")]
     dir: PathBuf,
 }

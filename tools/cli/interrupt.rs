@@ -1,4 +1,5 @@
-//! Ctrl-C: the first one ends a generation in good order, a second one, or one at any other time, ends the process.
+//! Ctrl-C: the first one ends a generation in good order, a second one, or one at any other time,
+//! ends the process.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

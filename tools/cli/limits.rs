@@ -1,12 +1,14 @@
 //! Every maximum of the command line, each with its reason.
 
-/// Bytes of a prompt from a file or a pipe. A million tokens have 5 MB of text at most; this stops endless inputs.
+/// Bytes of a prompt from a file or a pipe. A million tokens have 5 MB of text at most; this stops
+/// endless inputs.
 pub const PROMPT_BYTES_MAX: u64 = 64 << 20;
 
 /// Context when none is asked for, in tokens: 113 MiB of cache for Flash.
 pub const CONTEXT_DEFAULT: usize = 32 << 10;
 
-/// Room for an answer when none is asked for and the prompt nearly fills the default context, in tokens.
+/// Room for an answer when none is asked for and the prompt nearly fills the default context, in
+/// tokens.
 pub const ANSWER_TOKENS_DEFAULT: usize = 8 << 10;
 
 /// How long an orderly end after Ctrl-C may take before the process ends anyway, in milliseconds.

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-/// Memory that can be used without pushing others out, in bytes; `None` where the system does not say.
+/// Memory that can be used without pushing others out, in bytes; `None` where the system does not
+/// say.
 ///
-/// Linux: what the kernel calls available, and what the control group of the process leaves (containers). macOS: all of it, as
-/// the system gives memory of others back under pressure.
+/// Linux: what the kernel calls available, and what the control group of the process leaves
+/// (containers). macOS: all of it, as the system gives memory of others back under pressure.
 pub fn available() -> Option<u64> {
     let machine = if cfg!(target_os = "macos") { physical() } else { meminfo("MemAvailable:") };
     match (machine, group_left(Path::new("/sys/fs/cgroup"))) {

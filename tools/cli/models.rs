@@ -38,8 +38,9 @@ fn choose_in(named: Option<&Path>, folder: Option<&Path>) -> anyhow::Result<Path
         (None, [only]) => Ok(only.clone()),
         (None, []) => bail!(
             "no model: there is none in {place}.\n\
-             Download a DeepSeek V4 GGUF from {SOURCE} (Flash Q2: 81 GiB, for machines with 96 GB of memory or more) \
-             and put it there, or name a file with -m FILE or DS4_MODEL=FILE. `ds4 inspect FILE` shows what a file needs."
+             Download a DeepSeek V4 GGUF from {SOURCE} (Flash Q2: 81 GiB, for machines with 96 GB \
+             of memory or more) and put it there, or name a file with -m FILE or DS4_MODEL=FILE. \
+             `ds4 inspect FILE` shows what a file needs."
         ),
         (None, several) => bail!(
             "{place} holds {} models: {}.\n\
@@ -71,8 +72,8 @@ fn by_name(
     match (plain, models) {
         (false, _) => bail!("there is no file {shown}: check the path given with -m or DS4_MODEL"),
         (true, []) => bail!(
-            "there is no file {shown} here, and no model in {place}: check the name given with -m or DS4_MODEL, or download a \
-             model from {SOURCE}"
+            "there is no file {shown} here, and no model in {place}: check the name given with -m \
+             or DS4_MODEL, or download a model from {SOURCE}"
         ),
         (true, models) => bail!(
             "there is no file {shown} here, and no model of that name in {place}; there are: {}",

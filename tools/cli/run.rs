@@ -2,12 +2,12 @@
 
 mod answer;
 mod dump;
-mod load;
+pub mod load;
 mod output;
-mod prompt;
+pub mod prompt;
 mod report;
 mod sampling;
-mod teacher;
+pub mod teacher;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,7 +40,8 @@ struct LimitArgs {
     #[arg(short = 'n', long = "tokens-max", value_name = "N", value_parser = at_least_one)]
     #[arg(allow_negative_numbers = true)]
     limit: Option<usize>,
-    /// Tokens of context, prompt and answer together (32768, 32k, 1M) [default: 32k, more if the prompt needs it].
+    /// Tokens of context, prompt and answer together (32768, 32k, 1M) [default: 32k, more if the
+    /// prompt needs it].
     #[arg(short, long, alias = "ctx", value_name = "TOKENS", value_parser = units::tokens)]
     context: Option<usize>,
     /// Text that ends the answer and is not shown; may be repeated (16 at most).

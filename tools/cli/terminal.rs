@@ -26,8 +26,8 @@ pub fn stdout_has_colour() -> bool {
     std::io::stdout().is_terminal() && !plain && !dumb
 }
 
-/// Text as a terminal may show it: control characters, which could move the cursor, change the window or worse, become
-/// visible signs; line feeds and tabs stay.
+/// Text as a terminal may show it: control characters, which could move the cursor, change the
+/// window or worse, become visible signs; line feeds and tabs stay.
 pub fn harmless(text: &str) -> Cow<'_, str> {
     let harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
     if !text.contains(harmful) {

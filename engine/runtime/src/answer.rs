@@ -1,4 +1,5 @@
-//! One answer of the model: tokens drawn by a user's parameters, read as text, until a rule stops it.
+//! One answer of the model: tokens drawn by a user's parameters, read as text, until a rule stops
+//! it.
 
 mod thinking;
 
@@ -137,7 +138,8 @@ pub enum AnswerError {
     NoTokens,
     /// Too many stop strings, or too long ones.
     #[error(
-        "stop string {number} has {bytes} bytes; at most {STOP_STRINGS_MAX} stop strings of 1 to {STOP_BYTES_MAX} bytes can be used"
+        "stop string {number} has {bytes} bytes; at most {STOP_STRINGS_MAX} stop strings of 1 to \
+         {STOP_BYTES_MAX} bytes can be used"
     )]
     StopString {
         /// Its number, from 1.
@@ -149,10 +151,10 @@ pub enum AnswerError {
 
 /// Makes an answer. `events` is told what happens and may end it.
 ///
-/// Cancelling is no error: what was generated until then is the answer, and the session stays usable.
+/// Cancelling is no error: what was generated until then is the answer, and the session stays
+/// usable.
 ///
-/// # Errors
-/// If the request cannot be met, or the back end fails.
+/// # Errors If the request cannot be met, or the back end fails.
 pub fn answer(
     engine: &mut Engine,
     session: &mut Session,
@@ -312,7 +314,11 @@ impl Driver for Answering<'_> {
     }
 }
 
-fn check_stops(stops: &[String]) -> Result<(), AnswerError> {
+/// Looks at stop strings: how many, how long.
+///
+/// # Errors
+/// The first one that cannot be used.
+pub fn check_stops(stops: &[String]) -> Result<(), AnswerError> {
     for (i, stop) in stops.iter().enumerate() {
         if i >= STOP_STRINGS_MAX || stop.is_empty() || stop.len() > STOP_BYTES_MAX {
             return Err(AnswerError::StopString { number: i + 1, bytes: stop.len() });

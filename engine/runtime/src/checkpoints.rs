@@ -2,8 +2,9 @@
 
 /// Tails at some lengths of one sequence, ascending, within a budget.
 ///
-/// Near the end they stand close, further back further apart: which one goes when the budget is full depends on the gap it
-/// leaves, in relation to how far back it is. So going back d tokens recomputes a bounded share of d, however long the sequence.
+/// Near the end they stand close, further back further apart: which one goes when the budget is
+/// full depends on the gap it leaves, in relation to how far back it is. So going back d tokens
+/// recomputes a bounded share of d, however long the sequence.
 #[derive(Clone, Debug, Default)]
 pub struct Checkpoints {
     entries: Vec<(usize, Vec<u8>)>,

@@ -1,4 +1,5 @@
-//! Teacher forcing: given tokens in, values of every position out. What `ds4 run --tokens` and the oracle tests use.
+//! Teacher forcing: given tokens in, values of every position out. What `ds4 run --tokens` and the
+//! oracle tests use.
 
 use std::collections::BTreeMap;
 
@@ -79,14 +80,15 @@ const TRACED: [(&str, &str); 6] = [
     ("index_topk", "index_topk"),
 ];
 
-/// Tensors that are recorded only at some positions in the oracle's files: one row for each of them.
+/// Tensors that are recorded only at some positions in the oracle's files: one row for each of
+/// them.
 pub const SPARSE: [&str; 5] = ["hc_out", "attn_out", "moe_out", "raw_kv", "final_norm"];
 
-/// Runs all tokens and collects lane 0: `logits` \[T, V\], and with `trace` the oracle's intermediate tensors
-/// (`blk.I.hc_out` \[T, N, D\], ..., `blk.I.comp_kv` and `blk.I.index_kv` as the cache holds them). Lanes are dropped after.
+/// Runs all tokens and collects lane 0: `logits` \[T, V\], and with `trace` the oracle's
+/// intermediate tensors (`blk.I.hc_out` \[T, N, D\], ..., `blk.I.comp_kv` and `blk.I.index_kv` as
+/// the cache holds them). Lanes are dropped after.
 ///
-/// # Errors
-/// Of the engine.
+/// # Errors Of the engine.
 pub fn teacher_forced(
     engine: &mut Engine,
     tokens: &[u32],
@@ -195,8 +197,8 @@ fn cached_rows(
     Ok(())
 }
 
-/// Steps whose class has at most k visible rows record no selection: there all visible rows are used. Early steps of a
-/// sequence are such, so the rows that are missing are the first ones.
+/// Steps whose class has at most k visible rows record no selection: there all visible rows are
+/// used. Early steps of a sequence are such, so the rows that are missing are the first ones.
 fn fill_selections(engine: &Engine, length: usize, collected: &mut BTreeMap<String, Tensor>) {
     let shape = &engine.model.shape;
     let k = shape.index_top_k;

@@ -93,7 +93,8 @@ pub enum EngineError {
     NothingSampled,
     /// A length that cannot be gone back to.
     #[error(
-        "a lane of {now} tokens cannot go to {wanted}: it holds lengths from {floor} (left by a failed step: {broken})"
+        "a lane of {now} tokens cannot go to {wanted}: it holds lengths from {floor} (left by a \
+         failed step: {broken})"
     )]
     Rewind {
         /// length asked for
@@ -117,7 +118,8 @@ pub enum EngineError {
     },
     /// The lane is full.
     #[error(
-        "the context of {context} tokens is full: {wanted} are needed; use a larger one (-c {wanted})"
+        "the context of {context} tokens is full: {wanted} are needed; use a larger one (-c \
+         {wanted})"
     )]
     Full {
         /// tokens of context
@@ -127,7 +129,8 @@ pub enum EngineError {
     },
     /// The context is longer than the model was made for.
     #[error(
-        "a context of {wanted} tokens was asked for; this model was made for {maximum}: use -c {maximum} or less"
+        "a context of {wanted} tokens was asked for; this model was made for {maximum}: use -c \
+         {maximum} or less"
     )]
     Context {
         /// tokens asked for
@@ -177,9 +180,10 @@ impl Engine {
     pub fn load(
         model: ModelFile,
         mut backend: Box<dyn Backend>,
-        options: EngineOptions,
+        mut options: EngineOptions,
         progress: impl FnMut(Progress),
     ) -> Result<Self, EngineError> {
+        options.chunk = options.chunk.max(1);
         let (wanted, maximum) = (options.context, model.shape.context);
         if wanted > maximum {
             return Err(EngineError::Context { wanted, maximum });

@@ -1,4 +1,5 @@
-//! The token loop: prefill in chunks, then decode, one step ahead of the host where nothing forbids it.
+//! The token loop: prefill in chunks, then decode, one step ahead of the host where nothing forbids
+//! it.
 
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,8 @@ pub trait Driver {
     /// How to draw the next token after those taken and those of which `looks_ahead` was asked.
     fn sampling(&mut self) -> Sampling;
 
-    /// Whether `sampling` for the token after the next one can be told before the next one is known.
+    /// Whether `sampling` for the token after the next one can be told before the next one is
+    /// known.
     fn looks_ahead(&self) -> bool;
 
     /// A token was drawn; it is not in the cache yet.
@@ -67,10 +69,10 @@ pub trait Driver {
         false
     }
 
-    /// Nothing is in flight; the lane holds `length` tokens, the prompt or more only if `take` was called.
+    /// Nothing is in flight; the lane holds `length` tokens, the prompt or more only if `take` was
+    /// called.
     ///
-    /// # Errors
-    /// Of the engine.
+    /// # Errors Of the engine.
     fn settled(&mut self, _engine: &mut Engine, _length: usize) -> Result<(), EngineError> {
         Ok(())
     }
@@ -107,11 +109,12 @@ pub enum RunEnd {
 
 /// Runs a sequence to its end. All tokens but the last one drawn are in the lane afterwards.
 ///
-/// Up to two steps are in flight: the second takes the token that the first one samples, on the device. If the driver stops at
-/// that token, the second step is taken back by the slack of the cache. Answers do not depend on it.
+/// Up to two steps are in flight: the second takes the token that the first one samples, on the
+/// device. If the driver stops at that token, the second step is taken back by the slack of the
+/// cache. Answers do not depend on it.
 ///
-/// # Errors
-/// Of the engine; `BackendError::Cancelled` after `cancel`. The lane must be reset or restored then.
+/// # Errors Of the engine; `BackendError::Cancelled` after `cancel`. The lane must be reset or
+/// restored then.
 pub fn run(
     engine: &mut Engine,
     run: &Run<'_>,
@@ -176,7 +179,8 @@ pub fn run(
     Ok(end)
 }
 
-/// Runs all of the prompt but the step that samples, and starts that one. `None` if the driver stopped before.
+/// Runs all of the prompt but the step that samples, and starts that one. `None` if the driver
+/// stopped before.
 fn prefill(
     engine: &mut Engine,
     run: &Run<'_>,
@@ -207,8 +211,8 @@ fn prefill(
     }
 }
 
-/// Rows of the next prefill step. Steps end on an absolute grid, so that any resume cuts the same way (design 4b); with `tails`
-/// the last whole page before the end ends one too.
+/// Rows of the next prefill step. Steps end on an absolute grid, so that any resume cuts the same
+/// way (design 4b); with `tails` the last whole page before the end ends one too.
 fn step_rows(length: usize, left: usize, chunk: usize, tails: bool) -> usize {
     let end = length + left;
     let grid = length + chunk - length % chunk;
@@ -246,11 +250,10 @@ fn wait(
     result.sampled.pop().ok_or(EngineError::NothingSampled)
 }
 
-/// Prefills `prompt` on a lane and generates at most `limit` tokens with fixed parameters. `each` is given every token and says
-/// whether to go on.
+/// Prefills `prompt` on a lane and generates at most `limit` tokens with fixed parameters. `each`
+/// is given every token and says whether to go on.
 ///
-/// # Errors
-/// As [`run`].
+/// # Errors As [`run`].
 pub fn generate(
     engine: &mut Engine,
     lane: LaneId,

@@ -23,5 +23,6 @@ pub const STOP_STRINGS_MAX: usize = 16;
 /// Bytes of a stop string; as many bytes of text are held back at most.
 pub const STOP_BYTES_MAX: usize = 256;
 
-/// Tokens by which a close of reasoning may be put off to let a character end: UTF-8 has four bytes.
+/// Tokens by which a close of reasoning may be put off to let a character end: UTF-8 has four
+/// bytes.
 pub const CLOSE_DELAY_MAX: usize = 3;

@@ -1,7 +1,8 @@
-//! Streams the weights of a model to a back end: read, repack, upload, all at once and in any order.
+//! Streams the weights of a model to a back end: read, repack, upload, all at once and in any
+//! order.
 //!
-//! Host memory beyond the back end's own is bounded: the buffer pool of the read engine, and at most as many repacked blocks as
-//! it has buffers.
+//! Host memory beyond the back end's own is bounded: the buffer pool of the read engine, and at
+//! most as many repacked blocks as it has buffers.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,7 +38,8 @@ pub enum LoadError {
     },
     /// An expert table names an expert that does not exist.
     #[error(
-        "tensor {tensor}, byte {offset} of the file: expert {expert} of {experts}; the file is damaged or made for another model"
+        "tensor {tensor}, byte {offset} of the file: expert {expert} of {experts}; the file is \
+         damaged or made for another model"
     )]
     Expert {
         /// Which tensor.
@@ -115,8 +117,8 @@ pub fn load(
     Ok(placement)
 }
 
-/// No larger and no more buffers than the model fills: the kernel zeroes each of them, which for a small model took longer than
-/// reading it (128 MiB: 70 ms).
+/// No larger and no more buffers than the model fills: the kernel zeroes each of them, which for a
+/// small model took longer than reading it (128 MiB: 70 ms).
 fn sized(mut options: EngineOptions, model: &ModelFile) -> EngineOptions {
     let largest = model.binding.weights().map(|weight| weight.bytes as usize).max().unwrap_or(1);
     options.request_bytes_max = options.request_bytes_max.min(largest.max(1));

@@ -8,11 +8,12 @@ use ds4_io::{Caching, ReadError, ReadFile};
 use ds4_model::inventory::bind::{BindError, Binding, bind_set};
 use ds4_model::shape::{Shape, ShapeError};
 
-/// Bytes of a file read first, doubled until the directory fits: 5 to 10 MB in a published file, tokenizer included.
+/// Bytes of a file read first, doubled until the directory fits: 5 to 10 MB in a published file,
+/// tokenizer included.
 const PREFIX_BYTES: u64 = 1 << 20;
 
-/// Files below this size are read through the page cache, larger ones past it: a second copy of a model that fills the memory
-/// would push out everything else.
+/// Files below this size are read through the page cache, larger ones past it: a second copy of a
+/// model that fills the memory would push out everything else.
 const CACHED_BYTES_MAX: u64 = 1 << 30;
 
 /// Why a model cannot be opened.
@@ -117,7 +118,8 @@ fn open_part(path: &Path) -> Result<(Arc<ReadFile>, Gguf), OpenError> {
     loop {
         match Gguf::parse(&prefix, file.bytes()) {
             Ok(gguf) => return Ok((file, gguf)),
-            // The parser never asks for more than the file has, and always for more than it was given.
+            // The parser never asks for more than the file has, and always for more than it was
+            // given.
             Err(GgufError::NeedMore { at_least }) if prefix.len() < file.bytes() as usize => {
                 let wanted = at_least.max(prefix.len() as u64 * 2).min(file.bytes());
                 prefix.resize(wanted as usize, 0);

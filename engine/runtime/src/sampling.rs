@@ -1,4 +1,5 @@
-//! What a user says about sampling, and the parameters of each step that follow from it and from the tokens so far.
+//! What a user says about sampling, and the parameters of each step that follow from it and from
+//! the tokens so far.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,8 +22,8 @@ pub struct SamplingOptions {
     pub top_p: f32,
     /// Candidates with less than this share of the largest probability are dropped.
     pub min_p: f32,
-    /// Logits of tokens of the prompt and of the answer are divided by it if positive, else multiplied (Keskar et al. 2019,
-    /// arXiv:1909.05858). 1 for none.
+    /// Logits of tokens of the prompt and of the answer are divided by it if positive, else
+    /// multiplied (Keskar et al. 2019, arXiv:1909.05858). 1 for none.
     pub repetition_penalty: f32,
     /// Subtracted once from the logit of each token of the answer.
     pub presence_penalty: f32,
@@ -69,7 +70,8 @@ pub enum SamplingError {
     },
     /// A bias for a token that the vocabulary does not have.
     #[error(
-        "logit_bias names token {token}; this model has tokens 0 to {last} (`ds4 tokenize` shows the tokens of a text)"
+        "logit_bias names token {token}; this model has tokens 0 to {last} (`ds4 tokenize` shows \
+         the tokens of a text)"
     )]
     Token {
         /// The token.

@@ -1,4 +1,5 @@
-//! A sequence that is asked for again and again with other tokens: what of the cache can be used, and what must be computed.
+//! A sequence that is asked for again and again with other tokens: what of the cache can be used,
+//! and what must be computed.
 
 use crate::checkpoints::Checkpoints;
 use crate::engine::{Engine, EngineError, LaneId, LaneImage, OwnedLane};
@@ -37,7 +38,8 @@ pub struct Reuse {
     pub source: Source,
     /// Tokens of the prompt that are in the cache.
     pub reused: usize,
-    /// Tokens of the prompt that must be computed; at least the last one, which the first answer token is drawn from.
+    /// Tokens of the prompt that must be computed; at least the last one, which the first answer
+    /// token is drawn from.
     pub computed: usize,
 }
 
@@ -85,10 +87,10 @@ impl Session {
         &self.checkpoints
     }
 
-    /// What of a prompt could be reused; nothing changes. The prompt is the whole sequence from position 0.
+    /// What of a prompt could be reused; nothing changes. The prompt is the whole sequence from
+    /// position 0.
     ///
-    /// # Errors
-    /// Of the engine.
+    /// # Errors Of the engine.
     pub fn reuse(&self, engine: &Engine, prompt: &[u32]) -> Result<Reuse, EngineError> {
         let common = self.tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count();
         let target = common.min(prompt.len().saturating_sub(1));
@@ -124,10 +126,10 @@ impl Session {
         Ok(reuse)
     }
 
-    /// Takes note that the lane holds the first `length` of these tokens now, and keeps its tail at the end of a page.
+    /// Takes note that the lane holds the first `length` of these tokens now, and keeps its tail at
+    /// the end of a page.
     ///
-    /// # Errors
-    /// Of the engine.
+    /// # Errors Of the engine.
     pub fn settle(
         &mut self,
         engine: &mut Engine,

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use ds4_runtime::answer::{Request, Stop, answer};
+use ds4_runtime::answer::{Request, Stop, answer, check_stops};
 use ds4_runtime::session::{Session, SessionOptions};
 use ds4_runtime::tokenizer::tokenizer;
 
@@ -15,12 +15,14 @@ use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::limits::{ANSWER_TOKENS_DEFAULT, CONTEXT_DEFAULT};
 use crate::terminal::say;
 
-/// Runs `ds4 run` with a prompt. What can be refused early is: flags, prompt, output files, the model's directory, memory.
+/// Runs `ds4 run` with a prompt. What can be refused early is: flags, prompt, output files, the
+/// model's directory, memory.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     args.prompt.check()?;
     let sampling = args.sampling.options(args.prompt.raw, args.output.dump_logprobs.is_some());
     // Sizes of the vocabulary are looked at when the model is known.
     sampling.check(u32::MAX as usize).map_err(|error| usage(error.to_string()))?;
+    check_stops(&args.limits.stop).map_err(|error| usage(error.to_string()))?;
     let interrupt = Interrupt::install()?;
     let model = args.model.open()?;
     let text = args.prompt.text()?;
@@ -70,12 +72,14 @@ impl LimitArgs {
         }
         if prompt >= maximum {
             bail!(
-                "the prompt has {prompt} tokens; this model was made for {maximum}: shorten the prompt"
+                "the prompt has {prompt} tokens; this model was made for {maximum}: shorten the \
+                 prompt"
             );
         }
         let enough = wanted.min(maximum);
         bail!(
-            "the prompt has {prompt} tokens, the context {context}: use -c {enough}, or shorten the prompt"
+            "the prompt has {prompt} tokens, the context {context}: use -c {enough}, or shorten \
+             the prompt"
         )
     }
 }

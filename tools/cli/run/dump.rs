@@ -7,8 +7,8 @@ use anyhow::Context;
 use ds4_runtime::diagnose::{SPARSE, Tensor};
 use safetensors::tensor::{Dtype, TensorView};
 
-/// Writes `tokens`, `positions` (if some were chosen) and all tensors; the wide ones only at `positions`, all below the
-/// number of tokens.
+/// Writes `tokens`, `positions` (if some were chosen) and all tensors; the wide ones only at
+/// `positions`, all below the number of tokens.
 pub fn write(
     path: &Path,
     tokens: &[u32],

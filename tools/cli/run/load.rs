@@ -42,7 +42,8 @@ enum BackendName {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// Model file (GGUF; the first part of a split one), or the name of a model in the models folder.
+    /// Model file (GGUF; the first part of a split one), or the name of a model in the models
+    /// folder.
     #[arg(short, long, value_name = "FILE", env = "DS4_MODEL", hide_env_values = true)]
     model: Option<PathBuf>,
     /// What computes. This build has the CPU only.
@@ -118,7 +119,8 @@ impl ModelArgs {
             let name = self.backend.to_possible_value();
             let name = name.as_ref().map_or("", clap::builder::PossibleValue::get_name);
             bail!(
-                "this build of ds4 has no {name} back end, only cpu: leave --backend out, or use --backend cpu"
+                "this build of ds4 has no {name} back end, only cpu: leave --backend out, or use \
+                 --backend cpu"
             );
         }
         if self.device != 0 {

@@ -1,4 +1,5 @@
-//! The answer as it comes: text on standard output, log-probabilities in a file, status on a terminal.
+//! The answer as it comes: text on standard output, log-probabilities in a file, status on a
+//! terminal.
 
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
@@ -20,7 +21,8 @@ use crate::terminal::{DIM, RESET, StatusLine, harmless, say, stdout_has_colour};
 #[derive(clap::Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// Print one JSON object at the end: text, reasoning, tool calls, finish reason, usage, timings.
+    /// Print one JSON object at the end: text, reasoning, tool calls, finish reason, usage,
+    /// timings.
     #[arg(long)]
     pub json: bool,
     /// Print the reasoning too where standard output is no terminal, between <think> and </think>.
@@ -160,7 +162,8 @@ impl<'a> Output<'a> {
             TurnEvent::CallStart { name, .. } => {
                 self.status.clear();
                 say(&format!(
-                    "the model calls the tool {name:?}, which it was not offered; --json shows the call"
+                    "the model calls the tool {name:?}, which it was not offered; --json shows the \
+                     call"
                 ));
                 Ok(())
             }

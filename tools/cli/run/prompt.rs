@@ -41,15 +41,16 @@ pub struct PromptArgs {
     /// Prompt text.
     #[arg(short, long, value_name = "TEXT", conflicts_with = "tokens")]
     prompt: Option<String>,
-    /// Read the prompt from a file, `-` for standard input; with -p it follows that text after an empty line. Without -p and
-    /// --prompt-file a prompt is read from standard input, if that is a pipe or a file.
+    /// Read the prompt from a file, `-` for standard input; with -p it follows that text after an
+    /// empty line. Without -p and --prompt-file a prompt is read from standard input, if that is a
+    /// pipe or a file.
     #[arg(short = 'f', long, value_name = "FILE", conflicts_with = "tokens")]
     prompt_file: Option<PathBuf>,
     /// Instructions in front of the conversation.
     #[arg(short, long, alias = "sys", value_name = "TEXT", conflicts_with = "raw")]
     system: Option<String>,
-    /// Take the prompt as it stands: no chat format, control tokens written in it count, and none of them ends the answer (use
-    /// --stop). Greedy unless a sampling flag is given.
+    /// Take the prompt as it stands: no chat format, control tokens written in it count, and none
+    /// of them ends the answer (use --stop). Greedy unless a sampling flag is given.
     #[arg(long, alias = "raw-prompt")]
     pub raw: bool,
     /// Reason before answering (the default).
@@ -64,7 +65,8 @@ pub struct PromptArgs {
     /// Close the reasoning after so many tokens.
     #[arg(long, value_name = "N", conflicts_with = "raw")]
     pub think_budget: Option<usize>,
-    /// Release of the model: its effort texts differ [default: 0731 if the file's name says so, else preview].
+    /// Release of the model: its effort texts differ [default: 0731 if the file's name says so,
+    /// else preview].
     #[arg(long, value_enum, value_name = "NAME", conflicts_with = "raw")]
     checkpoint: Option<Checkpoint>,
 }
@@ -88,7 +90,8 @@ impl PromptArgs {
             (_, Some(path)) => Some(self.tidy(read_file(path)?)),
             (None, None) if stdin_is_terminal => {
                 return Err(usage(
-                    "nothing to do: give a prompt with -p TEXT or --prompt-file FILE, or pipe one in",
+                    "nothing to do: give a prompt with -p TEXT or --prompt-file FILE, or pipe one \
+                     in",
                 ));
             }
             (None, None) => Some(self.tidy(standard_input()?)),
@@ -96,7 +99,8 @@ impl PromptArgs {
         };
         let parts = self.prompt.iter().cloned().chain(file);
         let text = parts.collect::<Vec<_>>().join("\n\n");
-        if text.trim().is_empty() && !(self.raw && !text.is_empty()) {
+        let content = if self.raw { text.as_str() } else { text.trim() };
+        if content.is_empty() {
             bail!("the prompt is empty: give some text with -p TEXT, --prompt-file FILE or a pipe");
         }
         Ok(text)
@@ -184,13 +188,15 @@ fn read(source: impl Read, name: &str) -> anyhow::Result<String> {
         .with_context(|| format!("cannot read {name}"))?;
     if bytes.len() as u64 > PROMPT_BYTES_MAX {
         bail!(
-            "{name} has more than {PROMPT_BYTES_MAX} bytes, which no context holds: give a shorter text"
+            "{name} has more than {PROMPT_BYTES_MAX} bytes, which no context holds: give a shorter \
+             text"
         );
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         anyhow::anyhow!(
-            "{name} is not UTF-8 text (byte {at}): convert it, for example with iconv -f latin1 -t utf-8"
+            "{name} is not UTF-8 text (byte {at}): convert it, for example with iconv -f latin1 -t \
+             utf-8"
         )
     })
 }

@@ -5,12 +5,13 @@ use std::hash::{BuildHasher, Hasher};
 
 use ds4_runtime::sampling::SamplingOptions;
 
-/// How tokens are drawn. Defaults are those of the chat of DeepSeek V4; with --raw and none of the first five flags the most
-/// likely token is taken.
+/// How tokens are drawn. Defaults are those of the chat of DeepSeek V4; with --raw and none of the
+/// first five flags the most likely token is taken.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Sampling")]
 pub struct SamplingArgs {
-    /// Randomness; 0 takes the most likely token always [default: 1; 0 with --raw and no sampling flags].
+    /// Randomness; 0 takes the most likely token always [default: 1; 0 with --raw and no sampling
+    /// flags].
     #[arg(long, alias = "temp", value_name = "T", allow_negative_numbers = true)]
     temperature: Option<f32>,
     /// Keep so many of the likeliest tokens, 0 for all [default: 0].
@@ -34,7 +35,8 @@ pub struct SamplingArgs {
     /// The same, once for each time a token stands in the answer.
     #[arg(long, value_name = "X", default_value_t = 0.0, allow_negative_numbers = true)]
     frequency_penalty: f32,
-    /// Add to the logit of a token: ID=BIAS, such as 30=-5; -inf forbids it; may be repeated. `ds4 tokenize` shows ids.
+    /// Add to the logit of a token: ID=BIAS, such as 30=-5; -inf forbids it; may be repeated. `ds4
+    /// tokenize` shows ids.
     #[arg(long, value_name = "ID=BIAS", value_parser = bias)]
     logit_bias: Vec<(u32, f32)>,
     /// Candidates reported with each token by --dump-logprobs (20 at most).

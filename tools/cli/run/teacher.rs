@@ -15,7 +15,8 @@ use crate::terminal::say;
 #[derive(clap::Args)]
 #[command(next_help_heading = "Diagnostics")]
 pub struct TeacherArgs {
-    /// Feed these token ids (text, separated by white space) and compute logits; nothing is generated.
+    /// Feed these token ids (text, separated by white space) and compute logits; nothing is
+    /// generated.
     #[arg(long, value_name = "FILE", requires = "dump_logits", hide_short_help = true)]
     pub tokens: Option<PathBuf>,
     /// With --tokens: where the logits go (safetensors; `logits`, positions x vocabulary).
@@ -24,7 +25,8 @@ pub struct TeacherArgs {
     /// With --tokens: dump intermediate tensors too, under the oracle's names.
     #[arg(long, requires = "tokens", hide_short_help = true)]
     dump_tensors: bool,
-    /// With --dump-tensors: positions at which the wide tensors are kept (`0,5,17`); all by default.
+    /// With --dump-tensors: positions at which the wide tensors are kept (`0,5,17`); all by
+    /// default.
     #[arg(
         long,
         value_name = "LIST",
@@ -34,7 +36,14 @@ pub struct TeacherArgs {
     )]
     dump_positions: Option<Vec<usize>>,
     /// With --tokens: lanes that run in the same steps, for tests; the first one is dumped.
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "tokens", value_parser = at_least_one, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        requires = "tokens",
+        hide_short_help = true
+    )]
+    #[arg(value_parser = at_least_one)]
     lanes: usize,
 }
 
@@ -75,7 +84,7 @@ impl TeacherArgs {
 }
 
 /// Token ids separated by white space.
-fn parse_ids(text: &str, vocab: usize) -> anyhow::Result<Vec<u32>> {
+pub fn parse_ids(text: &str, vocab: usize) -> anyhow::Result<Vec<u32>> {
     let id = |(i, word): (usize, &str)| -> anyhow::Result<u32> {
         let number = i + 1;
         let id: u32 =

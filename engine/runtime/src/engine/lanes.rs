@@ -182,10 +182,10 @@ impl Engine {
         Ok(self.backend.read_tail(self.pool, lane.index, length)?)
     }
 
-    /// Takes a lane back to a length at which its tail was read. Its pages up to there must be as they were then.
+    /// Takes a lane back to a length at which its tail was read. Its pages up to there must be as
+    /// they were then.
     ///
-    /// # Errors
-    /// If the lane was never that long, or the tail has another size.
+    /// # Errors If the lane was never that long, or the tail has another size.
     pub fn restore_tail(
         &mut self,
         lane: LaneId,

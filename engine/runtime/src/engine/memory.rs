@@ -30,9 +30,13 @@ impl Needed {
 /// Why a model does not run: the numbers, and what would help.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not enough memory: {model} needs {} ({} of weights, {} of cache for {lanes} x {context} tokens, {} of activations); {device} \
-     has {}. {}",
-    Bytes(needed.total()), Bytes(needed.weights), Bytes(needed.cache), Bytes(needed.activations), Bytes(*available),
+    "not enough memory: {model} needs {} ({} of weights, {} of cache for {lanes} x {context} \
+     tokens, {} of activations); {device} has {}. {}",
+    Bytes(needed.total()),
+    Bytes(needed.weights),
+    Bytes(needed.cache),
+    Bytes(needed.activations),
+    Bytes(*available),
     self.advice()
 )]
 pub struct MemoryError {
@@ -63,8 +67,8 @@ impl MemoryError {
             return "Close other programs, or use a smaller --chunk".to_owned();
         }
         format!(
-            "The weights alone are {} too large: use a smaller quantisation of the model (`ds4 inspect FILE` shows what a file \
-             needs), or a machine with more memory",
+            "The weights alone are {} too large: use a smaller quantisation of the model \
+             (`ds4 inspect FILE` shows what a file needs), or a machine with more memory",
             Bytes(missing)
         )
     }

@@ -43,11 +43,11 @@ pub struct Pending {
 }
 
 impl Engine {
-    /// Starts a step: more tokens for some lanes, which have their new lengths from now on. At most two may be in flight; they
-    /// run in order. `keep`: names of plan buffers whose values are wanted; those that the plan does not have are left out.
+    /// Starts a step: more tokens for some lanes, which have their new lengths from now on. At most
+    /// two may be in flight; they run in order. `keep`: names of plan buffers whose values are
+    /// wanted; those that the plan does not have are left out.
     ///
-    /// # Errors
-    /// If the step cannot be started; then nothing has changed.
+    /// # Errors If the step cannot be started; then nothing has changed.
     pub fn submit(
         &mut self,
         extends: &[Extend],
@@ -158,7 +158,8 @@ impl Engine {
         Ok(program)
     }
 
-    /// The class of a step: rows, lanes and context rounded up to powers of two, so that few programs serve all steps.
+    /// The class of a step: rows, lanes and context rounded up to powers of two, so that few
+    /// programs serve all steps.
     fn class(
         &self,
         rows: usize,
