@@ -4,6 +4,7 @@ mod cli;
 mod inspect;
 mod oracle;
 mod plan;
+mod quantize;
 mod runtime;
 mod support;
 mod text;

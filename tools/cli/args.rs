@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{complete, inspect, run, tokenize};
+use crate::{complete, imatrix, inspect, quantize, run, tokenize};
 
 /// Shown after the long help and in the man page.
 const NOTES: &str = "\
@@ -45,6 +45,10 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Show what a model file holds, what it costs to run, and what is wrong with it.
     Inspect(inspect::InspectArgs),
+    /// Make a quantised model file from a checkpoint or another model file.
+    Quantize(quantize::QuantizeArgs),
+    /// Measure which columns of the weights matter, for quantize.
+    Imatrix(imatrix::ImatrixArgs),
     /// Turn text or a conversation into token ids.
     Tokenize(tokenize::TokenizeArgs),
     /// Print a completion script for a shell.
@@ -72,6 +76,8 @@ impl Cli {
         match self.command {
             Some(Command::Run(args)) => args.run(),
             Some(Command::Inspect(args)) => done(args.run()),
+            Some(Command::Quantize(args)) => done(args.run()),
+            Some(Command::Imatrix(args)) => done(args.run()),
             Some(Command::Tokenize(args)) => done(args.run()),
             Some(Command::Completions(args)) => done(args.run(&mut Self::command())),
             Some(Command::Man(args)) => done(args.run(Self::command())),

@@ -2,11 +2,14 @@
 
 mod args;
 mod complete;
+mod demo;
+mod imatrix;
 mod inspect;
 mod interrupt;
 mod limits;
 mod memory;
 mod models;
+mod quantize;
 mod run;
 mod terminal;
 mod tokenize;

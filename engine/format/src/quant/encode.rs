@@ -226,8 +226,8 @@ fn magnitude(values: &[f32]) -> f32 {
 fn sum<const LENGTH: usize>(term: impl Fn(usize) -> f32) -> f32 {
     let mut lanes = [0.0; 8];
     for run in 0..LENGTH / 8 {
-        for lane in 0..8 {
-            lanes[lane] += term(8 * run + lane);
+        for (lane, total) in lanes.iter_mut().enumerate() {
+            *total += term(8 * run + lane);
         }
     }
     let [a, b, c, d, e, f, g, h] = lanes;

@@ -22,7 +22,7 @@ struct Policy {
 }
 
 /// The whole dependency graph. A crate that does not exist yet has its row already.
-const POLICIES: [Policy; 12] = [
+const POLICIES: [Policy; 13] = [
     Policy {
         folder: "engine/format",
         internal: &[],
@@ -87,6 +87,12 @@ const POLICIES: [Policy; 12] = [
             "tracing",
         ],
     },
+    // Reads checkpoints, writes model files, and runs models to see what goes into their products.
+    Policy {
+        folder: "tools/quantize",
+        internal: &["ds4-runtime", "ds4-model", "ds4-format", "ds4-text", "ds4-io"],
+        external: &["blake3", "serde_json", "thiserror"],
+    },
     // Developer commands write model files (`cargo xtask sparse`) and stand below no other crate.
     Policy {
         folder: "tools/xtask",
@@ -101,6 +107,7 @@ const POLICIES: [Policy; 12] = [
             "ds4-io",
             "ds4-text",
             "ds4-model",
+            "ds4-quantize",
             "ds4-runtime",
             "ds4-shaders",
             "ds4-cpu",

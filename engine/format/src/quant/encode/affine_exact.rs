@@ -116,7 +116,7 @@ fn elected(
         }
     }
     seen.retain(|(votes, _)| 4 * votes >= voters);
-    seen.sort_by(|a, b| b.0.cmp(&a.0));
+    seen.sort_by_key(|(votes, _)| std::cmp::Reverse(*votes));
     seen.into_iter().take(TRIED).map(|(_, unit)| unit).collect()
 }
 
