@@ -16,11 +16,21 @@ fn a_reader_that_goes_away_is_no_error() {
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(!text(&output.stderr).contains("ds4:"), "{}", text(&output.stderr));
+    // A full disk is one.
+    if cfg!(target_os = "linux") {
+        let full = format!("{} --help > /dev/full", env!("CARGO_BIN_EXE_ds4"));
+        let printed = Command::new("sh").args(["-c", &full]).output().expect("a shell");
+        assert_ne!(printed.status.code(), Some(101), "{}", text(&printed.stderr));
+        let full = format!("{} -m {toy} -q -p x -n 2 --raw > /dev/full", env!("CARGO_BIN_EXE_ds4"));
+        let answer = Command::new("sh").args(["-c", &full]).output().expect("a shell");
+        let error = text(&answer.stderr);
+        assert_eq!(answer.status.code(), Some(1), "{error}");
+        assert!(error.contains("cannot print: No space left on device"), "{error}");
+    }
     // Nor is one that never was.
-    for shell in ["ds4 --help >&-", "ds4 -p x -m /absent 2>&-; test $? = 1"] {
+    for shell in ["ds4 --help >&-; test $? != 101", "ds4 -p x -m /absent 2>&-; test $? = 1"] {
         let script = shell.replace("ds4", env!("CARGO_BIN_EXE_ds4"));
-        let status = Command::new("sh").args(["-c", &script]).status().expect("a shell");
-        assert_ne!(status.code(), Some(101), "{shell}: a panic");
+        assert!(Command::new("sh").args(["-c", &script]).status().expect("a shell").success());
     }
 }
 

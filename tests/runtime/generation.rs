@@ -43,6 +43,21 @@ fn greedy_answers_are_the_oracles() {
     }
 }
 
+/// Sampling a step ahead of the host changes nothing, over page borders too.
+#[test]
+fn two_steps_in_flight_draw_the_same_tokens() {
+    let prompt = prompt();
+    let mut found = Vec::new();
+    for slack in [0, 1, 3] {
+        let mut engine = Rig { slack, ..Rig::default() }.engine();
+        let answer = fresh(&mut engine, &request(&prompt, 300));
+        println!("slack {slack}: {:.1} tokens/s", answer.metrics.decode_rate());
+        found.push((answer.tokens, answer.metrics.logits_hash));
+    }
+    assert_eq!(found[0].0.len(), 300);
+    assert!(found.iter().all(|other| *other == found[0]));
+}
+
 #[test]
 fn the_context_ends_an_answer_and_too_long_prompts_are_refused() {
     let prompt = prompt();
