@@ -11,7 +11,6 @@ use crate::support::case::case;
 /// Command line, exit code, parts of the message. Words in capitals are files of [`Mistakes::new`].
 const ROWS: &[(&str, i32, &[&str])] = &[
     // Which model.
-    ("-p x", 1, &["no model", "Download a DeepSeek V4 GGUF from https://", "-m FILE", "DS4_MODEL"]),
     ("-m ABSENT -p x", 1, &["there is no file", "absent/file", "check the path"]),
     ("-m flash9 -p x", 1, &["no model in", "check the name", "download"]),
     ("-m FOLDER -p x", 1, &["folder", "is a", "regular file is needed"]),

@@ -1,14 +1,39 @@
-//! Which model is meant: a file, a name in the models folder, or that folder's only one.
+//! Which model is meant: a file, a name in the models folder, that folder's only one, or the demo
+//! model inside the program.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
+use crate::demo;
+
 /// Where models come from.
 const SOURCE: &str = "https://huggingface.co/antirez/deepseek-v4-gguf";
 
-/// The file that `-m` and `DS4_MODEL` (`named`) or the models folder mean.
-pub fn choose(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+/// A chosen model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// A file.
+    File(PathBuf),
+    /// The one inside the program: asked for by name, or for want of another.
+    Demo {
+        /// Whether it was named.
+        named: bool,
+    },
+}
+
+/// One line about the demo model, and how to get a real one.
+pub fn about_demo() -> String {
+    format!(
+        "no model given: this is the built-in demo model, tiny and proud of it. For a real one put \
+         a DeepSeek V4 GGUF from {SOURCE} into the models folder, or name it with -m FILE"
+    )
+}
+
+/// The model that `-m` and `DS4_MODEL` (`named`) or the models folder mean.
+pub fn choose(named: Option<&Path>) -> anyhow::Result<Choice> {
+    // A variable that is set to nothing names nothing.
+    let named = named.filter(|name| !name.as_os_str().is_empty());
     choose_in(named, folder().as_deref())
 }
 
@@ -26,7 +51,7 @@ fn folder() -> Option<PathBuf> {
     Some(data?.join("ds4/models"))
 }
 
-fn choose_in(named: Option<&Path>, folder: Option<&Path>) -> anyhow::Result<PathBuf> {
+fn choose_in(named: Option<&Path>, folder: Option<&Path>) -> anyhow::Result<Choice> {
     let models = folder.map(models_in).unwrap_or_default();
     let place = folder.map_or("the models folder".to_owned(), |path| path.display().to_string());
     if let Some(name) = named {
@@ -34,14 +59,9 @@ fn choose_in(named: Option<&Path>, folder: Option<&Path>) -> anyhow::Result<Path
     }
     let default = folder.map(|folder| folder.join("default.gguf")).filter(|path| path.exists());
     match (default, models.as_slice()) {
-        (Some(default), _) => Ok(default),
-        (None, [only]) => Ok(only.clone()),
-        (None, []) => bail!(
-            "no model: there is none in {place}.\n\
-             Download a DeepSeek V4 GGUF from {SOURCE} (Flash Q2: 81 GiB, for machines with 96 GB \
-             of memory or more) and put it there, or name a file with -m FILE or DS4_MODEL=FILE. \
-             `ds4 inspect FILE` shows what a file needs."
-        ),
+        (Some(default), _) => Ok(Choice::File(default)),
+        (None, [only]) => Ok(Choice::File(only.clone())),
+        (None, []) => Ok(Choice::Demo { named: false }),
         (None, several) => bail!(
             "{place} holds {} models: {}.\n\
              Name one with -m NAME, or make one the default: ln -s FILE {place}/default.gguf",
@@ -56,7 +76,7 @@ fn by_name(
     folder: Option<&Path>,
     models: &[PathBuf],
     place: &str,
-) -> anyhow::Result<PathBuf> {
+) -> anyhow::Result<Choice> {
     let plain = name.components().count() == 1;
     let mut candidates = vec![name.to_path_buf()];
     if let (true, Some(folder)) = (plain, folder) {
@@ -66,7 +86,10 @@ fn by_name(
         candidates.push(with_ending.into());
     }
     if let Some(found) = candidates.into_iter().find(|path| path.exists()) {
-        return Ok(found);
+        return Ok(Choice::File(found));
+    }
+    if name == Path::new(demo::NAME) {
+        return Ok(Choice::Demo { named: true });
     }
     let shown = name.display();
     match (plain, models) {
@@ -117,30 +140,41 @@ mod tests {
     fn the_only_model_is_the_default() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        assert!(refused(None, path).contains("Download a DeepSeek V4 GGUF from https://"));
+        let demo = |named| Choice::Demo { named };
+        assert_eq!(choose_in(None, Some(path)).unwrap(), demo(false));
+        assert_eq!(choose_in(Some(Path::new("nano")), Some(path)).unwrap(), demo(true));
         let touch = |name: &str| std::fs::write(path.join(name), "").unwrap();
         touch("notes.txt");
         touch("flash-00001-of-00002.gguf");
         touch("flash-00002-of-00002.gguf");
         let first = path.join("flash-00001-of-00002.gguf");
-        assert_eq!(choose_in(None, Some(path)).unwrap(), first);
+        let file = |path: &Path| Choice::File(path.to_path_buf());
+        assert_eq!(choose_in(None, Some(path)).unwrap(), file(&first));
 
         touch("pro.gguf");
         let several = refused(None, path);
         assert!(several.contains("2 models: flash-00001-of-00002, pro."), "{several}");
         assert!(several.contains("-m NAME") && several.contains("default.gguf"), "{several}");
-        assert_eq!(choose_in(Some(Path::new("pro")), Some(path)).unwrap(), path.join("pro.gguf"));
-        assert_eq!(choose_in(Some(&first), Some(path)).unwrap(), first);
+        let pro = path.join("pro.gguf");
+        assert_eq!(choose_in(Some(Path::new("pro")), Some(path)).unwrap(), file(&pro));
+        assert_eq!(choose_in(Some(&first), Some(path)).unwrap(), file(&first));
         let unknown = refused(Some("prp"), path);
         assert!(unknown.contains("no model of that name"), "{unknown}");
         assert!(refused(Some("a/b.gguf"), path).contains("check the path"));
 
         touch("default.gguf");
-        assert_eq!(choose_in(None, Some(path)).unwrap(), path.join("default.gguf"));
+        let default = path.join("default.gguf");
+        assert_eq!(choose_in(None, Some(path)).unwrap(), file(&default));
     }
 
     #[test]
-    fn without_a_home_a_file_must_be_named() {
-        assert!(choose_in(None, None).unwrap_err().to_string().contains("-m FILE"));
+    fn without_a_home_there_is_the_demo_model() {
+        assert_eq!(choose_in(None, None).unwrap(), Choice::Demo { named: false });
+    }
+
+    #[test]
+    fn the_demo_model_opens() {
+        let model = demo::open().expect("the embedded file is whole");
+        assert_eq!(model.shape.as_ref(), &ds4_model::shape::Shape::nano());
     }
 }

@@ -4,17 +4,17 @@
 //! Host memory beyond the back end's own is bounded: the buffer pool of the read engine, and at
 //! most as many repacked blocks as it has buffers.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 
 use ds4_format::quant::{LayoutError, MatrixLayout, Quant, repack_planes};
-use ds4_io::{Blob, EngineOptions, ReadError, ReadRange, open_engine, read_ranges};
+use ds4_io::{EngineOptions, ReadError, ReadRange, open_engine, read_ranges};
 use ds4_model::backend::{Backend, BackendError};
 use ds4_model::inventory::WeightKind;
 use ds4_model::placement::{ChunkId, Piece, Placement, PlacementError, place};
 
-use crate::model_file::ModelFile;
+use crate::model_file::{ModelFile, Source};
 
 /// Why weights could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +66,12 @@ pub struct Progress {
 struct Block<'a> {
     piece: &'a Piece,
     tensor: &'a str,
-    /// Where the rows are in their file.
+    /// Part of the model that holds the rows.
+    shard: usize,
+    /// Where the rows are in it.
     offset: u64,
+    /// Their bytes.
+    bytes: usize,
     /// Rows of the piece's layout.
     rows: Range<usize>,
     experts: usize,
@@ -93,8 +97,7 @@ pub fn load(
     let mut done = 0;
     let options = sized(options, model);
     let block_bytes = options.request_bytes_max;
-    let mut engine = open_engine(options)?;
-    let ranges = placement.all_pieces().iter().flat_map(|piece| blocks(model, piece, block_bytes));
+    let blocks = placement.all_pieces().iter().flat_map(|piece| blocks(model, piece, block_bytes));
     let (sender, results) = mpsc::channel::<Repacked>();
     let mut upload = |result: Repacked| -> Result<(), LoadError> {
         let (chunk, planes, file_bytes) = result?;
@@ -105,12 +108,26 @@ pub fn load(
         progress(Progress { done, total });
         Ok(())
     };
-    rayon::in_place_scope(|scope| {
-        read_ranges(engine.as_mut(), ranges, |block: Block<'_>, blob| {
-            let sender = sender.clone();
-            scope.spawn(move |_| repack(&block, blob, &sender));
+    rayon::in_place_scope(|scope| match &model.source {
+        Source::Files(files) => {
+            let mut engine = open_engine(options)?;
+            let ranges = blocks.map(|block| ReadRange {
+                file: files[block.shard].clone(),
+                offset: block.offset,
+                bytes: block.bytes,
+                tag: block,
+            });
+            read_ranges(engine.as_mut(), ranges, |block: Block<'_>, blob| {
+                let sender = sender.clone();
+                scope.spawn(move |_| repack(&block, blob, &sender));
+                results.try_iter().try_for_each(&mut upload)
+            })
+        }
+        Source::Memory(file) => blocks.into_iter().try_for_each(|block| {
+            let start = block.offset as usize;
+            repack(&block, &file[start..start + block.bytes], &sender);
             results.try_iter().try_for_each(&mut upload)
-        })
+        }),
     })?;
     drop(sender);
     results.into_iter().try_for_each(upload)?;
@@ -127,12 +144,8 @@ fn sized(mut options: EngineOptions, model: &ModelFile) -> EngineOptions {
     options
 }
 
-/// The file ranges of a piece, each of whole rows.
-fn blocks<'a>(
-    model: &'a ModelFile,
-    piece: &'a Piece,
-    block_bytes: usize,
-) -> Vec<ReadRange<Block<'a>>> {
+/// The parts of a piece that are read together, each of whole rows.
+fn blocks<'a>(model: &'a ModelFile, piece: &'a Piece, block_bytes: usize) -> Vec<Block<'a>> {
     let Some(weight) = model.binding.get(piece.weight) else { return Vec::new() };
     let layout = &piece.layout;
     let (_, matrix_rows, _) = weight.kind.sizes();
@@ -145,20 +158,23 @@ fn blocks<'a>(
     let step = (block_bytes / row_bytes).max(1);
     let block = |start: usize| {
         let rows = start..layout.rows().min(start + step);
-        let offset = weight.offset + (first + start * row_bytes) as u64;
-        ReadRange {
-            file: model.files[weight.shard].clone(),
-            offset,
+        Block {
+            piece,
+            tensor: &weight.name,
+            shard: weight.shard,
+            offset: weight.offset + (first + start * row_bytes) as u64,
             bytes: rows.len() * row_bytes,
-            tag: Block { piece, tensor: &weight.name, offset, rows, experts: model.shape.experts },
+            rows,
+            experts: model.shape.experts,
         }
     };
     (0..layout.rows()).step_by(step).map(block).collect()
 }
 
-fn repack(block: &Block<'_>, blob: Blob, sender: &Sender<Repacked>) {
-    let result = check_experts(block, &blob).and_then(|()| repack_block(block, &blob));
-    drop(blob);
+/// `bytes` may be a buffer of the pool: it is given back before the result is sent.
+fn repack(block: &Block<'_>, bytes: impl Deref<Target = [u8]>, sender: &Sender<Repacked>) {
+    let result = check_experts(block, &bytes).and_then(|()| repack_block(block, &bytes));
+    drop(bytes);
     // The receiver is gone only when loading has failed already.
     let _ = sender.send(result);
 }

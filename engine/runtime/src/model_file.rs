@@ -48,13 +48,22 @@ pub enum OpenError {
     },
 }
 
+/// Where the bytes of a model come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Files, in order of their parts.
+    Files(Vec<Arc<ReadFile>>),
+    /// One file, already in memory: a model inside the program.
+    Memory(&'static [u8]),
+}
+
 /// An opened model.
 #[derive(Debug)]
 pub struct ModelFile {
     /// Where it was opened.
     pub path: PathBuf,
-    /// Its files, in order.
-    pub files: Vec<Arc<ReadFile>>,
+    /// Where its bytes come from.
+    pub source: Source,
     /// Their directories.
     pub gguf: GgufSet,
     /// Its hyper-parameters.
@@ -70,12 +79,27 @@ impl ModelFile {
     /// What is wrong with which file.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let (files, gguf) = open_parts(path)?;
+        Self::bound(path, Source::Files(files), gguf)
+    }
+
+    /// Opens a GGUF that is in memory; `name` stands for it in messages.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn embedded(name: &str, bytes: &'static [u8]) -> Result<Self, OpenError> {
+        let path = Path::new(name);
+        let error = |error| OpenError::Gguf { path: path.to_path_buf(), error };
+        let part = Gguf::parse(bytes, bytes.len() as u64).map_err(error)?;
+        Self::bound(path, Source::Memory(bytes), GgufSet::join(vec![part]).map_err(error)?)
+    }
+
+    fn bound(path: &Path, source: Source, gguf: GgufSet) -> Result<Self, OpenError> {
         let path = path.to_path_buf();
         let shape = Shape::from_metadata(gguf.metadata())
             .map_err(|error| OpenError::Shape { path: path.clone(), error })?;
         let binding = bind_set(&shape, &gguf)
             .map_err(|error| OpenError::Bind { path: path.clone(), error })?;
-        Ok(Self { path, files, gguf, shape: Arc::new(shape), binding })
+        Ok(Self { path, source, gguf, shape: Arc::new(shape), binding })
     }
 
     /// Bytes of all weights in the file.

@@ -24,7 +24,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     sampling.check(u32::MAX as usize).map_err(|error| usage(error.to_string()))?;
     check_stops(&args.limits.stop).map_err(|error| usage(error.to_string()))?;
     let interrupt = Interrupt::install()?;
-    let model = args.model.open()?;
+    let model = args.model.open(args.output.quiet)?;
     let text = args.prompt.text()?;
     let tokenizer = tokenizer(model.gguf.metadata(), model.shape.vocab)
         .with_context(|| model.path.display().to_string())?;

@@ -11,8 +11,9 @@ use ds4_runtime::engine::{Engine, EngineOptions};
 use ds4_runtime::model_file::ModelFile;
 
 use super::at_least_one;
-use crate::terminal::StatusLine;
-use crate::{memory, models, units};
+use crate::models::Choice;
+use crate::terminal::{StatusLine, say};
+use crate::{demo, memory, models, units};
 
 /// Row format of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,10 +81,19 @@ pub struct Size {
 }
 
 impl ModelArgs {
-    /// Opens the chosen model; no weights are read yet.
-    pub fn open(&self) -> anyhow::Result<ModelFile> {
+    /// Opens the chosen model; no weights are read yet. Says so, unless `quiet`, when it is the demo
+    /// model for want of another.
+    pub fn open(&self, quiet: bool) -> anyhow::Result<ModelFile> {
         self.check_backend()?;
-        Ok(ModelFile::open(&models::choose(self.model.as_deref())?)?)
+        match models::choose(self.model.as_deref())? {
+            Choice::File(path) => Ok(ModelFile::open(&path)?),
+            Choice::Demo { named } => {
+                if !named && !quiet {
+                    say(&models::about_demo());
+                }
+                Ok(demo::open()?)
+            }
+        }
     }
 
     /// Loads an opened model.

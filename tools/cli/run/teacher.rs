@@ -57,7 +57,7 @@ impl TeacherArgs {
     ) -> anyhow::Result<ExitCode> {
         let Some(out) = &self.dump_logits else { bail!("--tokens needs --dump-logits OUT") };
         let text = prompt::read_file(tokens)?;
-        let opened = model.open()?;
+        let opened = model.open(false)?;
         let ids =
             parse_ids(&text, opened.shape.vocab).with_context(|| tokens.display().to_string())?;
         let beyond = self.dump_positions.iter().flatten().find(|&&position| position >= ids.len());
