@@ -33,7 +33,7 @@ pub struct ImatrixArgs {
 impl ImatrixArgs {
     /// Runs the command.
     pub fn run(&self) -> anyhow::Result<()> {
-        let opened = self.model.open()?;
+        let opened = self.model.open(false)?;
         let ids = self.ids(&opened)?;
         ensure!(!ids.is_empty(), "the text is empty: there is nothing to measure");
         let longest = (self.sequence as usize).min(opened.shape.context).min(ids.len());
