@@ -154,7 +154,8 @@ pub enum AnswerError {
 /// Cancelling is no error: what was generated until then is the answer, and the session stays
 /// usable.
 ///
-/// # Errors If the request cannot be met, or the back end fails.
+/// # Errors
+/// If the request cannot be met, or the back end fails.
 pub fn answer(
     engine: &mut Engine,
     session: &mut Session,

@@ -88,7 +88,8 @@ pub const SPARSE: [&str; 5] = ["hc_out", "attn_out", "moe_out", "raw_kv", "final
 /// intermediate tensors (`blk.I.hc_out` \[T, N, D\], ..., `blk.I.comp_kv` and `blk.I.index_kv` as
 /// the cache holds them). Lanes are dropped after.
 ///
-/// # Errors Of the engine.
+/// # Errors
+/// Of the engine.
 pub fn teacher_forced(
     engine: &mut Engine,
     tokens: &[u32],

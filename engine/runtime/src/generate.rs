@@ -72,7 +72,8 @@ pub trait Driver {
     /// Nothing is in flight; the lane holds `length` tokens, the prompt or more only if `take` was
     /// called.
     ///
-    /// # Errors Of the engine.
+    /// # Errors
+    /// Of the engine.
     fn settled(&mut self, _engine: &mut Engine, _length: usize) -> Result<(), EngineError> {
         Ok(())
     }
@@ -113,8 +114,9 @@ pub enum RunEnd {
 /// device. If the driver stops at that token, the second step is taken back by the slack of the
 /// cache. Answers do not depend on it.
 ///
-/// # Errors Of the engine; `BackendError::Cancelled` after `cancel`. The lane must be reset or
-/// restored then.
+/// # Errors
+/// Of the engine; `BackendError::Cancelled` after `cancel`. The lane must be reset or restored
+/// then.
 pub fn run(
     engine: &mut Engine,
     run: &Run<'_>,
@@ -123,91 +125,136 @@ pub fn run(
     metrics: &mut Metrics,
 ) -> Result<RunEnd, EngineError> {
     let start = Instant::now();
-    let Some(mut pending) = prefill(engine, run, driver, cancel, metrics)? else {
-        metrics.prefill = start.elapsed();
+    let mut running = Running { engine, run, driver, cancel, metrics };
+    let prefilled = running.prefill()?;
+    let Some(mut pending) = prefilled else {
+        running.metrics.prefill = start.elapsed();
         return Ok(RunEnd::Driver);
     };
-    let (first, context) = (engine.length(run.lane)?, engine.options.context);
+    let first = running.length()?;
     let mut first_token = None;
     let end = loop {
-        let length = engine.length(run.lane)?;
-        let left = match () {
-            () if metrics.generated + 1 >= run.limit => Err(RunEnd::Limit),
-            () if length >= context => Err(RunEnd::Context),
-            () => Ok(()),
-        };
-        // The tail of a whole page must be read before the next step changes it.
-        let tail = driver.wants_tails() && length.is_multiple_of(PAGE_TOKENS);
-        let ahead = left.is_ok() && engine.options.slack > 0 && driver.looks_ahead() && !tail;
-        let ahead = if ahead { Some(decode(engine, run, driver, cancel)?) } else { None };
-        let sampled = match wait(engine, pending, metrics) {
-            Ok(sampled) => sampled,
-            Err(error) => {
-                // It runs on a lane that is of no use any more; its result is neither.
-                ahead.map(|ahead| engine.wait(ahead).is_ok());
-                return Err(error);
-            }
-        };
+        let length = running.length()?;
+        let room = running.room(length);
+        let (sampled, ahead) = running.take(pending, room.is_ok())?;
         match first_token {
-            Some(since) => metrics.decode = Instant::elapsed(&since),
+            Some(since) => running.metrics.decode = Instant::elapsed(&since),
             None => {
-                metrics.prefill = start.elapsed();
+                running.metrics.prefill = start.elapsed();
                 first_token = Some(Instant::now());
             }
         }
-        metrics.generated += 1;
-        let flow = driver.take(&sampled);
-        if flow == Flow::Stop || left.is_err() {
-            if let Some(ahead) = ahead {
-                engine.wait(ahead)?;
-                engine.rewind(run.lane, length)?;
+        running.metrics.generated += 1;
+        let flow = running.driver.take(&sampled);
+        let end = if flow == Flow::Stop { Some(RunEnd::Driver) } else { room.err() };
+        match (end, ahead) {
+            (None, Some(ahead)) => {
+                pending = ahead;
+                continue;
             }
-            driver.settled(engine, length)?;
-            let own = if flow == Flow::Stop { Ok(()) } else { left };
-            break own.err().unwrap_or(RunEnd::Driver);
+            (Some(_), Some(ahead)) => running.take_back(ahead, length)?,
+            (_, None) => {}
         }
-        pending = match ahead {
-            Some(ahead) => ahead,
-            None => {
-                driver.settled(engine, length)?;
-                decode(engine, run, driver, cancel)?
-            }
-        };
+        running.driver.settled(running.engine, length)?;
+        match end {
+            Some(end) => break end,
+            None => pending = running.decode()?,
+        }
     };
     let steps = metrics.generated - 1;
     metrics.decode_bytes = engine.decode_cost(first..first + steps)?.bytes();
     Ok(end)
 }
 
-/// Runs all of the prompt but the step that samples, and starts that one. `None` if the driver
-/// stopped before.
-fn prefill(
-    engine: &mut Engine,
-    run: &Run<'_>,
-    driver: &mut dyn Driver,
-    cancel: &CancelToken,
-    metrics: &mut Metrics,
-) -> Result<Option<Pending>, EngineError> {
-    let keep: &[&str] = if run.hash_logits { &["logits"] } else { &[] };
-    let mut rest = run.prompt;
-    loop {
-        let length = engine.length(run.lane)?;
-        let rows = step_rows(length, rest.len(), engine.options.chunk, driver.wants_tails());
-        let (own, after) = rest.split_at(rows);
-        rest = after;
-        metrics.prefilled += rows;
-        let tokens = own.iter().copied().map(Token::Id).collect();
-        let mut extend = Extend { lane: run.lane, tokens, sampling: None };
-        if rest.is_empty() {
-            extend.sampling = Some(driver.sampling());
-            return engine.submit(&[extend], LogitRows::Last, keep, cancel).map(Some);
+/// A run on its way.
+struct Running<'a, 'b> {
+    engine: &'a mut Engine,
+    run: &'a Run<'b>,
+    driver: &'a mut dyn Driver,
+    cancel: &'a CancelToken,
+    metrics: &'a mut Metrics,
+}
+
+impl Running<'_, '_> {
+    /// Tokens of the lane, those in flight included.
+    fn length(&self) -> Result<usize, EngineError> {
+        self.engine.length(self.run.lane)
+    }
+
+    /// Runs all of the prompt but the step that samples, and starts that one. `None` if the driver
+    /// stopped before.
+    fn prefill(&mut self) -> Result<Option<Pending>, EngineError> {
+        let (lane, chunk) = (self.run.lane, self.engine.options.chunk);
+        let mut rest = self.run.prompt;
+        loop {
+            let rows = step_rows(self.length()?, rest.len(), chunk, self.driver.wants_tails());
+            let (own, after) = rest.split_at(rows);
+            rest = after;
+            self.metrics.prefilled += rows;
+            let tokens = own.iter().copied().map(Token::Id).collect();
+            if rest.is_empty() {
+                return self.sample_after(tokens).map(Some);
+            }
+            let extend = Extend { lane, tokens, sampling: None };
+            self.engine.extend(&[extend], LogitRows::None, &[], self.cancel)?;
+            let length = self.length()?;
+            self.driver.settled(self.engine, length)?;
+            if self.driver.prefilling(length) == Flow::Stop {
+                return Ok(None);
+            }
         }
-        engine.extend(&[extend], LogitRows::None, &[], cancel)?;
-        let length = engine.length(run.lane)?;
-        driver.settled(engine, length)?;
-        if driver.prefilling(length) == Flow::Stop {
-            return Ok(None);
+    }
+
+    /// Starts the step that takes the token sampled last.
+    fn decode(&mut self) -> Result<Pending, EngineError> {
+        self.sample_after(vec![Token::Sampled])
+    }
+
+    fn sample_after(&mut self, tokens: Vec<Token>) -> Result<Pending, EngineError> {
+        let keep: &[&str] = if self.run.hash_logits { &["logits"] } else { &[] };
+        let sampling = Some(self.driver.sampling());
+        let extend = Extend { lane: self.run.lane, tokens, sampling };
+        self.engine.submit(&[extend], LogitRows::Last, keep, self.cancel)
+    }
+
+    /// Whether another token may follow the one in flight, with `length` tokens in the lane.
+    fn room(&self, length: usize) -> Result<(), RunEnd> {
+        if self.metrics.generated + 1 >= self.run.limit {
+            return Err(RunEnd::Limit);
         }
+        if length >= self.engine.options.context { Err(RunEnd::Context) } else { Ok(()) }
+    }
+
+    /// Waits for a step; starts the next one before that, if there is `room` and nothing forbids it.
+    fn take(
+        &mut self,
+        pending: Pending,
+        room: bool,
+    ) -> Result<(Sampled, Option<Pending>), EngineError> {
+        // The tail of a whole page must be read before the next step changes it.
+        let tail = self.driver.wants_tails() && self.length()?.is_multiple_of(PAGE_TOKENS);
+        let allowed = room && !tail && self.engine.options.slack > 0 && self.driver.looks_ahead();
+        let ahead = if allowed { self.decode().map(Some) } else { Ok(None) };
+        let result = self.engine.wait(pending);
+        let ahead = match (&result, ahead) {
+            (Err(_), Ok(Some(ahead))) => {
+                // It runs on a lane that is of no use any more, so its result is not either.
+                let _ = self.engine.wait(ahead);
+                None
+            }
+            (_, ahead) => ahead?,
+        };
+        let (mut result, _) = result?;
+        if let Some(value) = result.kept.first() {
+            self.metrics.logits_hash = Some(hash(&value.data));
+        }
+        Ok((result.sampled.pop().ok_or(EngineError::NothingSampled)?, ahead))
+    }
+
+    /// Waits for a step that should not have been started, and goes back to `length` tokens.
+    fn take_back(&mut self, ahead: Pending, length: usize) -> Result<(), EngineError> {
+        self.engine.wait(ahead)?;
+        self.engine.rewind(self.run.lane, length)
     }
 }
 
@@ -226,34 +273,11 @@ fn step_rows(length: usize, left: usize, chunk: usize, tails: bool) -> usize {
     }
 }
 
-fn decode(
-    engine: &mut Engine,
-    run: &Run<'_>,
-    driver: &mut dyn Driver,
-    cancel: &CancelToken,
-) -> Result<Pending, EngineError> {
-    let keep: &[&str] = if run.hash_logits { &["logits"] } else { &[] };
-    let sampling = Some(driver.sampling());
-    let extend = Extend { lane: run.lane, tokens: vec![Token::Sampled], sampling };
-    engine.submit(&[extend], LogitRows::Last, keep, cancel)
-}
-
-fn wait(
-    engine: &mut Engine,
-    pending: Pending,
-    metrics: &mut Metrics,
-) -> Result<Sampled, EngineError> {
-    let (mut result, _) = engine.wait(pending)?;
-    if let Some(value) = result.kept.first() {
-        metrics.logits_hash = Some(hash(&value.data));
-    }
-    result.sampled.pop().ok_or(EngineError::NothingSampled)
-}
-
 /// Prefills `prompt` on a lane and generates at most `limit` tokens with fixed parameters. `each`
 /// is given every token and says whether to go on.
 ///
-/// # Errors As [`run`].
+/// # Errors
+/// As [`run`].
 pub fn generate(
     engine: &mut Engine,
     lane: LaneId,

@@ -90,14 +90,17 @@ impl Session {
     /// What of a prompt could be reused; nothing changes. The prompt is the whole sequence from
     /// position 0.
     ///
-    /// # Errors Of the engine.
+    /// # Errors
+    /// Of the engine.
     pub fn reuse(&self, engine: &Engine, prompt: &[u32]) -> Result<Reuse, EngineError> {
         let common = self.tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count();
         let target = common.min(prompt.len().saturating_sub(1));
         let lane = self.lane.id();
-        let in_lane = engine.is_usable(lane)? && target >= engine.rewind_floor(lane)?;
-        let (source, reused) = if in_lane && target > 0 {
-            let source = if target == self.tokens.len() { Source::Live } else { Source::Rewind };
+        // After an error the lane may hold more than was settled.
+        let length = engine.length(lane)?;
+        let held = engine.rewind_floor(lane)?..=length;
+        let (source, reused) = if engine.is_usable(lane)? && held.contains(&target) && target > 0 {
+            let source = if target == length { Source::Live } else { Source::Rewind };
             (source, target)
         } else {
             let found = self.checkpoints.find(target);
@@ -129,7 +132,8 @@ impl Session {
     /// Takes note that the lane holds the first `length` of these tokens now, and keeps its tail at
     /// the end of a page.
     ///
-    /// # Errors Of the engine.
+    /// # Errors
+    /// Of the engine.
     pub fn settle(
         &mut self,
         engine: &mut Engine,

@@ -185,7 +185,8 @@ impl Engine {
     /// Takes a lane back to a length at which its tail was read. Its pages up to there must be as
     /// they were then.
     ///
-    /// # Errors If the lane was never that long, or the tail has another size.
+    /// # Errors
+    /// If the lane was never that long, or the tail has another size.
     pub fn restore_tail(
         &mut self,
         lane: LaneId,

@@ -47,7 +47,8 @@ impl Engine {
     /// two may be in flight; they run in order. `keep`: names of plan buffers whose values are
     /// wanted; those that the plan does not have are left out.
     ///
-    /// # Errors If the step cannot be started; then nothing has changed.
+    /// # Errors
+    /// If the step cannot be started; then nothing has changed.
     pub fn submit(
         &mut self,
         extends: &[Extend],
