@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 pub mod check;
+pub mod demo_eval;
 pub mod sparse;
 
 /// The root of the checkout this crate was compiled in.

@@ -10,6 +10,8 @@ Usage: cargo xtask COMMAND
 
 Commands:
   check   the rules of this repository that no compiler checks (ARCHITECTURE.md)
+  demo-eval SAMPLES.jsonl [--ds4 BINARY] [--model FILE] [--samples N] [--wrong OUT.txt]
+          how often the demo model is right, through ds4 itself; samples: tools/nano/make_eval.py
   sparse-model --shape flash|pro|nano --profile q2|q4|q2-q4|mxfp4|q2-aproj-q4|q4-aproj-q4
                [--layers N] [--random SEED] OUT.gguf
           a model file with the real directory and a hole where the weights would be,
@@ -31,6 +33,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["check"] => check(),
+        ["demo-eval", rest @ ..] => xtask::demo_eval::run(rest),
         ["sparse-model", rest @ ..] => xtask::sparse::run(rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
