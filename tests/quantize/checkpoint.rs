@@ -17,7 +17,8 @@ use crate::support::case::Case;
 pub enum Form {
     /// Published names, everything F32.
     F32,
-    /// Published names; FP8 projections, FP4 experts, bf16 and F32 for the rest: as Flash is published.
+    /// Published names; FP8 projections, FP4 experts, bf16 and F32 for the rest: as Flash is
+    /// published.
     Published,
     /// The same with FP8 experts, as the base model is published.
     Fp8Experts,
@@ -292,7 +293,8 @@ fn config(model: &ModelFile) -> serde_json::Value {
         "num_key_value_heads": 1, "head_dim": s.head_dim, "qk_rope_head_dim": s.rope_dim,
         "q_lora_rank": s.q_rank, "o_lora_rank": s.o_rank, "o_groups": s.o_groups,
         "n_routed_experts": s.experts, "n_shared_experts": 1, "num_experts_per_tok": s.experts_used,
-        "moe_intermediate_size": s.ffn, "num_hash_layers": s.hash_layers, "sliding_window": s.window,
+        "moe_intermediate_size": s.ffn, "num_hash_layers": s.hash_layers,
+        "sliding_window": s.window,
         "index_n_heads": s.index_heads, "index_head_dim": s.index_dim, "index_topk": s.index_top_k,
         "hc_mult": s.streams, "hc_sinkhorn_iters": s.sinkhorn_iterations,
         "hc_eps": real(s.hyper_epsilon), "rms_norm_eps": real(s.norm_epsilon),
@@ -305,8 +307,8 @@ fn config(model: &ModelFile) -> serde_json::Value {
     })
 }
 
-/// Published and transformers names, from spec/model.md 2.1 and the oracle's table; apart from the quantiser's own.
-#[rustfmt::skip]
+/// Published and transformers names, from spec/model.md 2.1 and the oracle's table; apart from the
+/// quantiser's own.
 fn official(suffix: &str) -> (&'static str, &'static str) {
     match suffix {
         "token_embd.weight" => ("embed.weight", "model.embed_tokens.weight"),
@@ -334,19 +336,47 @@ fn official(suffix: &str) -> (&'static str, &'static str) {
         "ffn_gate_inp.weight" => ("ffn.gate.weight", "mlp.gate.weight"),
         "exp_probs_b.bias" => ("ffn.gate.bias", "mlp.gate.e_score_correction_bias"),
         "ffn_gate_tid2eid.weight" => ("ffn.gate.tid2eid", "mlp.gate.tid2eid"),
-        "ffn_gate_shexp.weight" => ("ffn.shared_experts.w1.weight", "mlp.shared_experts.gate_proj.weight"),
-        "ffn_up_shexp.weight" => ("ffn.shared_experts.w3.weight", "mlp.shared_experts.up_proj.weight"),
-        "ffn_down_shexp.weight" => ("ffn.shared_experts.w2.weight", "mlp.shared_experts.down_proj.weight"),
-        "attn_compressor_kv.weight" => ("attn.compressor.wkv.weight", "self_attn.compressor.kv_proj.weight"),
-        "attn_compressor_gate.weight" => ("attn.compressor.wgate.weight", "self_attn.compressor.gate_proj.weight"),
-        "attn_compressor_ape.weight" => ("attn.compressor.ape", "self_attn.compressor.position_bias"),
-        "attn_compressor_norm.weight" => ("attn.compressor.norm.weight", "self_attn.compressor.kv_norm.weight"),
-        "indexer.attn_q_b.weight" => ("attn.indexer.wq_b.weight", "self_attn.compressor.indexer.q_b_proj.weight"),
-        "indexer.proj.weight" => ("attn.indexer.weights_proj.weight", "self_attn.compressor.indexer.scorer.weights_proj.weight"),
-        "indexer_compressor_kv.weight" => ("attn.indexer.compressor.wkv.weight", "self_attn.compressor.indexer.kv_proj.weight"),
-        "indexer_compressor_gate.weight" => ("attn.indexer.compressor.wgate.weight", "self_attn.compressor.indexer.gate_proj.weight"),
-        "indexer_compressor_ape.weight" => ("attn.indexer.compressor.ape", "self_attn.compressor.indexer.position_bias"),
-        "indexer_compressor_norm.weight" => ("attn.indexer.compressor.norm.weight", "self_attn.compressor.indexer.kv_norm.weight"),
+        "ffn_gate_shexp.weight" => {
+            ("ffn.shared_experts.w1.weight", "mlp.shared_experts.gate_proj.weight")
+        }
+        "ffn_up_shexp.weight" => {
+            ("ffn.shared_experts.w3.weight", "mlp.shared_experts.up_proj.weight")
+        }
+        "ffn_down_shexp.weight" => {
+            ("ffn.shared_experts.w2.weight", "mlp.shared_experts.down_proj.weight")
+        }
+        "attn_compressor_kv.weight" => {
+            ("attn.compressor.wkv.weight", "self_attn.compressor.kv_proj.weight")
+        }
+        "attn_compressor_gate.weight" => {
+            ("attn.compressor.wgate.weight", "self_attn.compressor.gate_proj.weight")
+        }
+        "attn_compressor_ape.weight" => {
+            ("attn.compressor.ape", "self_attn.compressor.position_bias")
+        }
+        "attn_compressor_norm.weight" => {
+            ("attn.compressor.norm.weight", "self_attn.compressor.kv_norm.weight")
+        }
+        "indexer.attn_q_b.weight" => {
+            ("attn.indexer.wq_b.weight", "self_attn.compressor.indexer.q_b_proj.weight")
+        }
+        "indexer.proj.weight" => (
+            "attn.indexer.weights_proj.weight",
+            "self_attn.compressor.indexer.scorer.weights_proj.weight",
+        ),
+        "indexer_compressor_kv.weight" => {
+            ("attn.indexer.compressor.wkv.weight", "self_attn.compressor.indexer.kv_proj.weight")
+        }
+        "indexer_compressor_gate.weight" => (
+            "attn.indexer.compressor.wgate.weight",
+            "self_attn.compressor.indexer.gate_proj.weight",
+        ),
+        "indexer_compressor_ape.weight" => {
+            ("attn.indexer.compressor.ape", "self_attn.compressor.indexer.position_bias")
+        }
+        "indexer_compressor_norm.weight" => {
+            ("attn.indexer.compressor.norm.weight", "self_attn.compressor.indexer.kv_norm.weight")
+        }
         other => panic!("no published name of {other}"),
     }
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use ds4_quantize::importance::collect;
 use ds4_runtime::tokenizer::tokenizer;
 
+use crate::run::at_least_one;
 use crate::run::load::{ModelArgs, Size};
 use crate::run::prompt::read_file;
 use crate::terminal::{StatusLine, say};
@@ -16,16 +17,17 @@ pub struct ImatrixArgs {
     /// File to write, for `ds4 quantize --imatrix`.
     #[arg(value_name = "OUT")]
     out: PathBuf,
-    /// Text to measure on (UTF-8; `-` for standard input). Control tokens written in it are taken as such. Some 100,000 tokens of
-    /// what the model will be used for are plenty, chats in the chat format among them.
+    /// Text to measure on (UTF-8; `-` for standard input). Control tokens written in it are taken
+    /// as such. Some 100,000 tokens of what the model will be used for are plenty, chats in the
+    /// chat format among them.
     #[arg(long, value_name = "FILE", required_unless_present = "tokens")]
     text: Option<PathBuf>,
     /// Token ids instead of a text, separated by white space.
     #[arg(long, value_name = "FILE", conflicts_with = "text", hide_short_help = true)]
     tokens: Option<PathBuf>,
     /// Tokens of a sequence: the text is cut into sequences of so many, each from an empty context.
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
-    sequence: u32,
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = at_least_one)]
+    sequence: usize,
     #[command(flatten)]
     model: ModelArgs,
 }
@@ -36,7 +38,7 @@ impl ImatrixArgs {
         let opened = self.model.open(false)?;
         let ids = self.ids(&opened)?;
         ensure!(!ids.is_empty(), "the text is empty: there is nothing to measure");
-        let longest = (self.sequence as usize).min(opened.shape.context).min(ids.len());
+        let longest = self.sequence.min(opened.shape.context).min(ids.len());
         let texts: Vec<Vec<u32>> = ids.chunks(longest).map(<[u32]>::to_vec).collect();
         let size = Size { context: longest, lanes: 1, slack: 0 };
         let mut engine = self.model.load(opened, &size, false)?;
@@ -55,7 +57,8 @@ impl ImatrixArgs {
         let unseen = unseen.count();
         if unseen > 0 {
             say(&format!(
-                "{unseen} expert matrices saw no token (they get the layer's mean); a longer text would help"
+                "{unseen} expert matrices saw no token (they get the layer's mean): \
+                 a longer text would help"
             ));
         }
         let tensors = importance.counts().count();

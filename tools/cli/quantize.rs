@@ -15,7 +15,7 @@ use crate::terminal::{StatusLine, harmless, say};
 
 /// Shown after the long help.
 const NOTES: &str = "\
-Profiles (type of gate and up, of down; everything else is Q8_0, F16 and F32 as in the published files):
+Profiles (type of gate and up, of down; the rest is Q8_0, F16 and F32 as in published files):
   q2      IQ2_XXS, Q2_K     q4  Q4_K      q2-q4  q2, with Q4_K from layer 37 on
   mxfp4   MXFP4 (lossless for FP4 sources)   q8  Q8_0
   q2-aproj-q4, q4-aproj-q4: the same with Q4_K attention projections
@@ -26,7 +26,8 @@ The work can be interrupted; the same command goes on. Until the end the file is
 #[derive(clap::Args)]
 #[command(after_long_help = NOTES)]
 pub struct QuantizeArgs {
-    /// Folder with safetensors shards, config.json and tokenizer.json; or a GGUF file (the first part of a split one).
+    /// Folder with safetensors shards, config.json and tokenizer.json; or a GGUF file (the first
+    /// part of a split one).
     #[arg(value_name = "SRC")]
     source: PathBuf,
     /// File to write.
@@ -35,8 +36,8 @@ pub struct QuantizeArgs {
     /// Mix of formats: q2, q4, q2-q4, q8, mxfp4, q2-aproj-q4, q4-aproj-q4.
     #[arg(long, value_name = "NAME", value_parser = mix)]
     profile: Mix,
-    /// Another format for tensors of this name, `*` stands for anything: 'blk.*.attn_kv.weight=Q4_K'. May be repeated; the
-    /// last one that fits counts.
+    /// Another format for tensors of this name, `*` stands for anything:
+    /// 'blk.*.attn_kv.weight=Q4_K'. May be repeated; the last one that fits counts.
     #[arg(long = "override", value_name = "NAME=TYPE")]
     overrides: Vec<String>,
     /// Importances of the columns, from `ds4 imatrix`.

@@ -60,7 +60,7 @@ impl RunArgs {
 }
 
 /// A count that must not be 0.
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub fn at_least_one(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| *count > 0);
     count.ok_or_else(|| "not a whole number of at least 1".to_owned())
 }

@@ -8,10 +8,12 @@
 //!
 //! | tensor | type | shape | |
 //! |---|---|---|---|
-//! | `NAME` | F32 | \[parts, width\] | mean squares; a part is an expert, or a group of stacked matrices that have inputs of their own |
-//! | `NAME.count` | I64 | \[parts\] | inputs that the means are over: tokens, or tokens routed to the expert |
+//! | `NAME` | F32 | \[parts, width\] | mean squares |
+//! | `NAME.count` | I64 | \[parts\] | inputs that the means are over |
 //!
-//! and in its metadata `format` = `ds4-imatrix`, `version` = `1`, `tokens` = how many tokens were read.
+//! A part is an expert (its inputs are the tokens routed to it), or a group of stacked matrices
+//! with inputs of its own; else there is one. In the metadata stand `format` = `ds4-imatrix`,
+//! `version` = `1`, and `tokens`, how many tokens were read.
 
 mod collect;
 mod file;

@@ -3,7 +3,7 @@
 //!
 //! | module | |
 //! |---|---|
-//! | [`source`] | where the values of every output tensor come from: [`source::checkpoint`], [`source::gguf`] |
+//! | [`source`] | where the values of every output tensor come from |
 //! | [`recipe`] | which format every tensor gets: profile, overrides |
 //! | [`output`] | the file: tasks, threads, the journal that makes a run resumable |
 //! | [`importance`] | mean squares of the inputs of matrix products: collected, written, read |

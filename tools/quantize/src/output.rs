@@ -2,9 +2,9 @@
 //!
 //! The layout of the file is known before anything is encoded, so the tensors are cut into tasks of
 //! about a million values that threads take in order: read rows, encode, write to their place. A
-//! task's bytes depend on the source alone, never on threads or order. The file grows under the name
-//! `OUT.part`; `OUT.part.done` lists the tensors whose bytes are on disk, so that the same command can
-//! go on after an interruption; at the end the file gets its name in one step.
+//! task's bytes depend on the source alone, never on threads or order. The file grows under the
+//! name `OUT.part`; `OUT.part.done` lists the tensors whose bytes are on disk, so that the same
+//! command can go on after an interruption; at the end the file gets its name in one step.
 
 mod journal;
 mod tasks;

@@ -97,9 +97,9 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 /// The format of each tensor, in their order.
 ///
-/// Tensors of the inventory get the mix's format; draft blocks (`mtp.N.`) that of the same tensor of
-/// a trunk layer; other tensors stay as they are. Blocks of a GGUF source that are quantised already
-/// stay too unless an override names them: encoding twice only loses.
+/// Tensors of the inventory get the mix's format; draft blocks (`mtp.N.`) that of the same tensor
+/// of a trunk layer; other tensors stay as they are. Blocks of a GGUF source that are quantised
+/// already stay too unless an override names them: encoding twice only loses.
 ///
 /// # Errors
 /// An override that fits no tensor, or a format that a tensor cannot have.

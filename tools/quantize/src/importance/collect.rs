@@ -54,9 +54,9 @@ impl Sums {
     }
 }
 
-/// Runs texts (each from an empty context) in steps of `chunk` tokens and collects the mean squares of
-/// the inputs of every matrix product that can be quantised. Logits are computed for every row, so that
-/// the output head is measured too. `progress` gets the tokens done.
+/// Runs texts (each from an empty context) in steps of `chunk` tokens and collects the mean squares
+/// of the inputs of every matrix product that can be quantised. Logits are computed for every row,
+/// so that the output head is measured too. `progress` gets the tokens done.
 ///
 /// # Errors
 /// Of the engine, such as a text longer than its context.
@@ -132,8 +132,8 @@ fn inputs(plan: &Plan) -> Vec<String> {
     ids.into_iter().map(|id| plan.buffer(id).name.clone()).collect()
 }
 
-/// Every product of a plan. The mixes of the hyper-connections are left out: their matrices are never
-/// quantised.
+/// Every product of a plan. The mixes of the hyper-connections are left out: their matrices are
+/// never quantised.
 fn products(plan: &Plan) -> Vec<Product> {
     let experts = plan.shape.experts;
     let mut products = Vec::new();

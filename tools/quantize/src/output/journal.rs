@@ -1,8 +1,8 @@
 //! The unfinished file and the list of its finished tensors.
 //!
-//! First line: `ds4-quantize 1 ` and the hash of everything that decides the output. Then a line for
-//! each tensor whose bytes were on disk before the line was written. A last line that a crash cut
-//! off names no tensor, or is a tensor of which nothing is known: it is done again.
+//! First line: `ds4-quantize 1 ` and the hash of everything that decides the output. Then a line
+//! for each tensor whose bytes were on disk before the line was written. A last line that a crash
+//! cut off names no tensor, or is a tensor of which nothing is known: it is done again.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};

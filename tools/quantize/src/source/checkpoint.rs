@@ -1,7 +1,7 @@
 //! A folder of safetensors shards.
 //!
-//! Matrices are bf16, f16 or f32; FP8 (e4m3, a tensor NAME.scale of one scale for each tile of
-//! 128 x 128 beside NAME.weight); or, experts, FP4 (two e2m1 codes in a byte of an I8 or U8 tensor, the
+//! Matrices are bf16, f16 or f32; FP8 (e4m3, a tensor NAME.scale of one scale for each tile of 128
+//! x 128 beside NAME.weight); or, experts, FP4 (two e2m1 codes in a byte of an I8 or U8 tensor, the
 //! low half first, one scale for each 32 inputs). Scales are ue8m0 bytes, in some conversions f32.
 #![cfg_attr(
     not(test),

@@ -218,9 +218,15 @@ mod tests {
     #[test]
     fn the_form_of_transformers_is_read() {
         let text = FLASH
-            .replace("\"compress_ratios\": [0, 0, 4, 128, 0]", "\"layer_types\": [\"sliding_attention\",
-                \"sliding_attention\", \"compressed_sparse_attention\", \"heavily_compressed_attention\"]")
-            .replace("\"num_hash_layers\": 3", "\"mlp_layer_types\": [\"hash_moe\", \"hash_moe\", \"hash_moe\", \"moe\"]")
+            .replace(
+                r#""compress_ratios": [0, 0, 4, 128, 0]"#,
+                r#""layer_types": ["sliding_attention", "sliding_attention",
+                "compressed_sparse_attention", "heavily_compressed_attention"]"#,
+            )
+            .replace(
+                r#""num_hash_layers": 3"#,
+                r#""mlp_layer_types": ["hash_moe", "hash_moe", "hash_moe", "moe"]"#,
+            )
             .replace("rope_scaling\": {", "rope_parameters\": {\"compress\": {")
             .replace("65536}", "65536}}");
         assert_eq!(read(&text).unwrap(), read(FLASH).unwrap());

@@ -55,7 +55,6 @@ impl Naming {
 }
 
 /// Published and transformers name, without the layer.
-#[rustfmt::skip]
 fn names(role: Role) -> (&'static str, &'static str) {
     match role {
         Role::TokenEmbedding => ("embed.weight", "model.embed_tokens.weight"),
@@ -77,15 +76,33 @@ fn names(role: Role) -> (&'static str, &'static str) {
         Role::OutputA => ("attn.wo_a.weight", "self_attn.o_a_proj.weight"),
         Role::OutputB => ("attn.wo_b.weight", "self_attn.o_b_proj.weight"),
         Role::CompressorKv => ("attn.compressor.wkv.weight", "self_attn.compressor.kv_proj.weight"),
-        Role::CompressorGate => ("attn.compressor.wgate.weight", "self_attn.compressor.gate_proj.weight"),
+        Role::CompressorGate => {
+            ("attn.compressor.wgate.weight", "self_attn.compressor.gate_proj.weight")
+        }
         Role::CompressorApe => ("attn.compressor.ape", "self_attn.compressor.position_bias"),
-        Role::CompressorNorm => ("attn.compressor.norm.weight", "self_attn.compressor.kv_norm.weight"),
-        Role::IndexQuery => ("attn.indexer.wq_b.weight", "self_attn.compressor.indexer.q_b_proj.weight"),
-        Role::IndexWeights => ("attn.indexer.weights_proj.weight", "self_attn.compressor.indexer.scorer.weights_proj.weight"),
-        Role::IndexCompressorKv => ("attn.indexer.compressor.wkv.weight", "self_attn.compressor.indexer.kv_proj.weight"),
-        Role::IndexCompressorGate => ("attn.indexer.compressor.wgate.weight", "self_attn.compressor.indexer.gate_proj.weight"),
-        Role::IndexCompressorApe => ("attn.indexer.compressor.ape", "self_attn.compressor.indexer.position_bias"),
-        Role::IndexCompressorNorm => ("attn.indexer.compressor.norm.weight", "self_attn.compressor.indexer.kv_norm.weight"),
+        Role::CompressorNorm => {
+            ("attn.compressor.norm.weight", "self_attn.compressor.kv_norm.weight")
+        }
+        Role::IndexQuery => {
+            ("attn.indexer.wq_b.weight", "self_attn.compressor.indexer.q_b_proj.weight")
+        }
+        Role::IndexWeights => (
+            "attn.indexer.weights_proj.weight",
+            "self_attn.compressor.indexer.scorer.weights_proj.weight",
+        ),
+        Role::IndexCompressorKv => {
+            ("attn.indexer.compressor.wkv.weight", "self_attn.compressor.indexer.kv_proj.weight")
+        }
+        Role::IndexCompressorGate => (
+            "attn.indexer.compressor.wgate.weight",
+            "self_attn.compressor.indexer.gate_proj.weight",
+        ),
+        Role::IndexCompressorApe => {
+            ("attn.indexer.compressor.ape", "self_attn.compressor.indexer.position_bias")
+        }
+        Role::IndexCompressorNorm => {
+            ("attn.indexer.compressor.norm.weight", "self_attn.compressor.indexer.kv_norm.weight")
+        }
         Role::FfnHyperFn => ("hc_ffn_fn", "ffn_hc.fn"),
         Role::FfnHyperBase => ("hc_ffn_base", "ffn_hc.base"),
         Role::FfnHyperScale => ("hc_ffn_scale", "ffn_hc.scale"),

@@ -1,5 +1,5 @@
-//! Q2_K and Q4_K: sub-blocks of affine codes, their scales and minima of few bits, two f16 scales for
-//! all: value = d * scale * code - dmin * min.
+//! Q2_K and Q4_K: sub-blocks of affine codes, their scales and minima of few bits, two f16 scales
+//! for all: value = d * scale * code - dmin * min.
 //!
 //! First the best real step and depth of each sub-block alone, from several starts, each refined by
 //! weighted least squares. Then the two f16 scales: those that give the largest sub-block the
@@ -67,7 +67,8 @@ impl<const LENGTH: usize> Sub<LENGTH> {
     }
 }
 
-/// Real step and depth of a sub-block, and its mean code: how much deeper a larger step wants to be.
+/// Real step and depth of a sub-block, and its mean code: how much deeper a larger step wants to
+/// be.
 #[derive(Clone, Copy)]
 struct Ideal {
     step: f32,

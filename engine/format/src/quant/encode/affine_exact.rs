@@ -2,9 +2,10 @@
 //!
 //! A sub-block that uses code 0 has its depth `dmin * min` as its smallest value, exactly; one that
 //! uses the first and the last code (or all but one of the ends) has its step `d * scale` from its
-//! range, up to the rounding of the subtraction. Most sub-blocks do both. So each depth divided by each possible code, if it is
-//! an f16, is a candidate for `dmin`, and sub-blocks vote; the same for `d` with the ranges. What is
-//! left is tried, exactly as the decoder computes. Ordinary values have no candidates.
+//! range, up to the rounding of the subtraction. Most sub-blocks do both. So each depth divided by
+//! each possible code, if it is an f16, is a candidate for `dmin`, and sub-blocks vote; the same
+//! for `d` with the ranges. What is left is tried, exactly as the decoder computes. Ordinary values
+//! have no candidates.
 
 use super::affine::{Affine, Format, Sub};
 use super::{exact_half, half};
@@ -93,8 +94,8 @@ fn step_units(ends: &[(f32, f32)], format: Format) -> Vec<f32> {
     elected(units, votes, ends.len())
 }
 
-/// The scale code with which the range is a whole multiple of `steps`, up to rounding: twice that of
-/// the two ends, 2^-24 each.
+/// The scale code with which the range is a whole multiple of `steps`, up to rounding: twice that
+/// of the two ends, 2^-24 each.
 fn whole_scale((low, high): (f32, f32), steps: f32, format: Format) -> Option<f32> {
     let tolerance = low.abs().max(high.abs()) * 2.0_f32.powi(-22);
     let code = ((high - low) / steps).round();

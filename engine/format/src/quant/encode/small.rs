@@ -87,8 +87,9 @@ pub(super) fn q8_0(values: &[f32; 32], weights: &[f32; 32]) -> [u8; 34] {
     block
 }
 
-/// Codes -8..=7, stored with 8 added. Trial scales give the extreme value codes from -9 (clipped) to
-/// -6, and from 6 to 8 on the other side. The scale is negative only where a positive value needs -8.
+/// Codes -8..=7, stored with 8 added. Trial scales give the extreme value codes from -9 (clipped)
+/// to -6, and from 6 to 8 on the other side. The scale is negative only where a positive value
+/// needs -8.
 pub(super) fn q4_0(values: &[f32; 32], weights: &[f32; 32]) -> [u8; 18] {
     const RANGE: (f32, f32) = (-8.0, 7.0);
     let top = extreme(values);

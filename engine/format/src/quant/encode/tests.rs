@@ -115,8 +115,8 @@ fn errors_are_within_the_public_bounds() {
     }
 }
 
-/// Relative errors on N(0, 1) and Laplace rows of 1,024. The bounds are what was measured plus 1%: a
-/// search that gets worse is noticed. All are below those of ggml 0.13.1 on the same values (the
+/// Relative errors on N(0, 1) and Laplace rows of 1,024. The bounds are what was measured plus 1%:
+/// a search that gets worse is noticed. All are below those of ggml 0.13.1 on the same values (the
 /// comments; benches/RESULTS.md). `--nocapture` prints the table.
 #[test]
 fn errors_on_random_rows() {
