@@ -15,9 +15,10 @@ Examples:
   ds4 --json --quiet --prompt-file question.txt > answer.json
   ds4 inspect flash.gguf
 
-Which model: -m FILE, or the name of a file in the models folder; else DS4_MODEL; else default.gguf \
-of the models folder, or its only model. The folder is $XDG_DATA_HOME/ds4/models (without that \
-~/.local/share/ds4/models; on macOS ~/Library/Application Support/ds4/models).
+Which model: -m FILE, or the name of a file in the models folder; else DS4_MODEL; else \
+default.gguf of the models folder, or its only model; else the demo model inside the program. The \
+folder is $XDG_DATA_HOME/ds4/models (without that ~/.local/share/ds4/models; on macOS \
+~/Library/Application Support/ds4/models).
 
 Output: the answer goes to standard output, everything else to standard error. Reasoning is shown \
 (faint) on a terminal only, unless --show-thinking asks for it. NO_COLOR turns colours off.

@@ -225,7 +225,8 @@ impl Running<'_, '_> {
         if length >= self.engine.options.context { Err(RunEnd::Context) } else { Ok(()) }
     }
 
-    /// Waits for a step; starts the next one before that, if there is `room` and nothing forbids it.
+    /// Waits for a step; starts the next one before that, if there is `room` and nothing forbids
+    /// it.
     fn take(
         &mut self,
         pending: Pending,

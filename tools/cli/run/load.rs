@@ -11,6 +11,7 @@ use ds4_runtime::engine::{Engine, EngineOptions};
 use ds4_runtime::model_file::ModelFile;
 
 use super::at_least_one;
+use crate::limits::CHUNK_CPU;
 use crate::models::Choice;
 use crate::terminal::{StatusLine, say};
 use crate::{demo, memory, models, units};
@@ -56,8 +57,8 @@ pub struct ModelArgs {
     /// Row format of the cache.
     #[arg(long, value_enum, default_value_t = Kv::Packed)]
     kv: Kv,
-    /// Tokens of a prefill step.
-    #[arg(long, value_name = "N", default_value_t = 2048, value_parser = at_least_one)]
+    /// Tokens of a prefill step: the more, the longer until Ctrl-C is seen.
+    #[arg(long, value_name = "N", default_value_t = CHUNK_CPU, value_parser = at_least_one)]
     pub chunk: usize,
     /// Threads of the CPU back end; 0 is one a core.
     #[arg(short, long, value_name = "N", default_value_t = 0)]
@@ -81,8 +82,8 @@ pub struct Size {
 }
 
 impl ModelArgs {
-    /// Opens the chosen model; no weights are read yet. Says so, unless `quiet`, when it is the demo
-    /// model for want of another.
+    /// Opens the chosen model; no weights are read yet. Says so, unless `quiet`, when it is the
+    /// demo model for want of another.
     pub fn open(&self, quiet: bool) -> anyhow::Result<ModelFile> {
         self.check_backend()?;
         match models::choose(self.model.as_deref())? {
