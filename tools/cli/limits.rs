@@ -14,6 +14,6 @@ pub const ANSWER_TOKENS_DEFAULT: usize = 8 << 10;
 /// How long an orderly end after Ctrl-C may take before the process ends anyway, in milliseconds.
 pub const INTERRUPT_GRACE_MS: u64 = 150;
 
-/// Tokens of a prefill step on the CPU. Measured on the demo model: 64 to 2,048 are equally fast, and
-/// the bits are the same; small steps see Ctrl-C soon and need less memory.
+/// Tokens of a prefill step on the CPU. Measured on the demo model: 64 to 2,048 are equally fast,
+/// and the bits are the same; small steps see Ctrl-C soon and need less memory.
 pub const CHUNK_CPU: usize = 256;
