@@ -93,7 +93,7 @@ fn files_that_are_missing_or_cut_are_named() {
     file.set_len(file.metadata().unwrap().len() - 1).unwrap();
     says(&error(&checkpoint, &[]), &["model-00002-of-00003", "incomplete"]);
     let checkpoint = whole();
-    std::fs::copy(&shard_of(&checkpoint, 1), shard_of(&checkpoint, 9)).unwrap();
+    std::fs::copy(shard_of(&checkpoint, 1), shard_of(&checkpoint, 9)).unwrap();
     says(&error(&checkpoint, &[]), &["model-00009", "also in", "model-00001"]);
     let checkpoint = whole();
     (1..=3).for_each(|shard| std::fs::remove_file(shard_of(&checkpoint, shard)).unwrap());

@@ -28,6 +28,9 @@ use journal::Journal;
 /// encoder of another version is begun anew.
 const ENCODER_VERSION: u32 = 1;
 
+/// Metadata of an output that importances guided: the tokens that they were measured on.
+const IMPORTANCE_KEY: &str = "quantize.imatrix.tokens";
+
 /// How to quantise.
 pub struct Options {
     /// Formats.
@@ -141,12 +144,12 @@ fn directory(
     options: &Options,
 ) -> Result<GgufDirectory, QuantizeError> {
     let mut writer = GgufWriter::new();
-    for (key, value) in &source.metadata {
+    let replaced = |key: &str| options.importance.is_some() && key == IMPORTANCE_KEY;
+    for (key, value) in source.metadata.iter().filter(|(key, _)| !replaced(key)) {
         writer.key(key, value.clone());
     }
-    let guided = source.metadata.iter().any(|(key, _)| key == "quantize.imatrix.tokens");
-    if let Some(importance) = options.importance.as_ref().filter(|_| !guided) {
-        writer.key("quantize.imatrix.tokens", Value::U64(importance.tokens()));
+    if let Some(importance) = &options.importance {
+        writer.key(IMPORTANCE_KEY, Value::U64(importance.tokens()));
     }
     for (tensor, quant) in source.tensors.iter().zip(formats) {
         writer.tensor(&tensor.name, &tensor.dims, *quant);
