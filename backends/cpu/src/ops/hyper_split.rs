@@ -67,8 +67,8 @@ mod tests {
         let mut found =
             [2.0, 0.0, -1.0, 0.5, 0.0, 1.0, 0.25, -2.0, -0.5, 0.0, 3.0, 1.0, 1.0, -1.0, 0.0, 0.0];
         let expected = [
-            0.5021491, 0.1469413, 0.0268625, 0.3240461, 0.1156270, 0.6795926, 0.1595210, 0.0452583,
-            0.0188305, 0.0671271, 0.6699778, 0.2440636, 0.3633924, 0.1063380, 0.1436377, 0.3866309,
+            0.5021491, 0.1469413, 0.0268625, 0.3240461, 0.115627, 0.6795926, 0.159521, 0.0452583,
+            0.0188305, 0.0671271, 0.6699778, 0.2440636, 0.3633924, 0.106338, 0.1436377, 0.3866309,
         ];
         sinkhorn(&mut found, 4, 20, 1e-6);
         for (found, expected) in found.iter().zip(expected) {
@@ -99,9 +99,10 @@ mod tests {
         };
         for (row, mix) in mix.chunks_exact(24).enumerate() {
             let logit = |i: usize, part: usize| mix[i] * scale[part] + base[i];
-            for i in 0..4 {
-                close(math::sigmoid(logit(i, 0)) + 1e-6, pre[row * 4 + i], "pre");
-                close(2.0 * math::sigmoid(logit(4 + i, 1)), post[row * 4 + i], "post");
+            let own = |part: &[f32]| part[row * 4..][..4].to_vec();
+            for (i, (pre, post)) in own(&pre).into_iter().zip(own(&post)).enumerate() {
+                close(math::sigmoid(logit(i, 0)) + 1e-6, pre, "pre");
+                close(2.0 * math::sigmoid(logit(4 + i, 1)), post, "post");
             }
             let mut found: Vec<f32> = (8..24).map(|i| logit(i, 2)).collect();
             sinkhorn(&mut found, 4, 20, 1e-6);
