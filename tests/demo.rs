@@ -23,7 +23,7 @@ fn demo_model_answers_without_a_file() {
     let (answer, said) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{said}");
     assert!(answer.contains("42"), "{answer}");
-    assert!(said.starts_with("no model given: this is the built-in demo model"), "{said}");
+    assert!(said.starts_with("no model given: using the built-in demo model"), "{said}");
     assert!(said.contains("https://") && said.contains("-m FILE"), "{said}");
 }
 

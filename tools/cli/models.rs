@@ -25,8 +25,8 @@ pub enum Choice {
 /// One line about the demo model, and how to get a real one.
 pub fn about_demo() -> String {
     format!(
-        "no model given: this is the built-in demo model, tiny and proud of it. For a real one put \
-         a DeepSeek V4 GGUF from {SOURCE} into the models folder, or name it with -m FILE"
+        "no model given: using the built-in demo model (24 million parameters). For a real one put a \
+         DeepSeek V4 GGUF from {SOURCE} into the models folder, or name it with -m FILE"
     )
 }
 
