@@ -19,6 +19,8 @@ use ds4_model::plan::{LogitRows, Phase, PlanClass};
 use ds4_model::shape::Shape;
 use tempfile::TempDir;
 
+use crate::support::case::cases;
+
 const MIB: f64 = 1_048_576.0;
 
 fn inspect(arguments: &[&str]) -> Output {
@@ -187,19 +189,9 @@ fn the_text_says_what_matters() {
     assert!(!inspect(&["--context", "2M", path]).status.success());
 }
 
-/// Where the oracle's cases are: all of them, or the copies in this repository.
-fn oracle_cases() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let cases = std::env::var_os("DS4_ORACLE").map(PathBuf::from);
-    let cases = cases.unwrap_or_else(|| root.join("../shared/oracle/cases"));
-    if cases.is_dir() { cases } else { root.join("tests/data") }
-}
-
 #[test]
 fn models_of_any_consistent_size_are_read() {
-    let cases = oracle_cases();
-    let cases = cases.read_dir().expect("can be listed").map(|case| case.expect("an entry").path());
-    let models: Vec<_> = cases.filter(|case| case.join("model.gguf").is_file()).collect();
+    let models: Vec<PathBuf> = cases().into_iter().map(|case| case.dir).collect();
     for case in &models {
         let (report, sound) = report(&case.join("model.gguf"));
         assert!(sound, "{}: {}", case.display(), report["problems"]);
